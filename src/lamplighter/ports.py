@@ -48,6 +48,7 @@ __all__ = [
     "SavedPresence",
     "Spread",
     "SyncRequest",
+    "WayToNodes",
 ]
 
 #: The headers of a request, their names in lower case.
@@ -154,6 +155,18 @@ class Spread(Protocol):
         raises `ClusterUnavailable` if they cannot be appended, and may be cancelled; then it is
         not known whether they were appended.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class WayToNodes:
+    """What a homeserver has of the cluster that its node is one of."""
+
+    spread: Spread
+    #: Returns once this node has heard all that was acknowledged anywhere before the call. Raises
+    #: `ClusterUnavailable` on a node that cannot know that.
+    catch_up: Callable[[], Awaitable[None]]
+    #: Everything that stands in the stream after this position is heard.
+    after: StreamPosition
 
 
 class Identity(Protocol):

@@ -27,8 +27,8 @@ from lamplighter.ports import (
     Requester,
     RequestHead,
     RoomsAnswer,
-    Spread,
     SyncRequest,
+    WayToNodes,
 )
 from lamplighter.web.admin.operations import Operation
 from lamplighter.web.client.parts import ClientParts
@@ -119,7 +119,7 @@ class FakeHomeserver:
     def listen(self, listener: DirectoryListener) -> None:
         self._listeners.append(listener)
 
-    def join_cluster(self, spread: Spread, after: StreamPosition) -> None:
+    def join_cluster(self, way: WayToNodes) -> None:
         """Nobody else uses it."""
 
     def heard(self, position: StreamPosition, news: bytes) -> None:

@@ -15,6 +15,7 @@ from lamplighter.errors import LogUnreachable
 from lamplighter.homeserver.builtin import BuiltInHomeserver
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import StreamPosition
+from lamplighter.ports import WayToNodes
 from lamplighter.service.background import Background
 from tests.contract.directories import SERVER, Recorder
 
@@ -35,6 +36,8 @@ class Node:
     is_held: bool = False
     #: Whether it cannot append anything.
     is_cut: bool = False
+    #: Whether it asks where the stream ends before it accepts an access token, or writes.
+    looks_first: bool = False
     waiting: dict[int, "asyncio.Future[None]"] = field(default_factory=dict)
 
     @property
@@ -115,10 +118,23 @@ async def _started(news: SharedNews, database: Database, clock: FakeClock) -> No
     background = Background(clock)
     homeserver = BuiltInHomeserver(config, clock, database, background)
     node = Node(homeserver, Recorder(), clock, background, heard=len(news.told))
-    homeserver.join_cluster(_spread(news, node), news.position_of(len(news.told) - 1))
+    after = news.position_of(len(news.told) - 1)
+    homeserver.join_cluster(WayToNodes(_spread(news, node), _catch_up(news, node), after))
     await homeserver.start()
     homeserver.listen(node.recorder)
     return node
+
+
+def _catch_up(news: SharedNews, node: Node) -> Callable[[], Awaitable[None]]:
+    async def catch_up() -> None:
+        if not node.looks_first:
+            return
+        if node.is_cut:
+            raise LogUnreachable("the test has cut the node off")
+        while node.heard < len(news.told):
+            news.hand_one(node)
+
+    return catch_up
 
 
 def _spread(news: SharedNews, node: Node) -> Callable[[bytes], Awaitable[None]]:

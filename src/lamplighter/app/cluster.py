@@ -32,7 +32,7 @@ from lamplighter.federation.keys import SigningKeys
 from lamplighter.ids import ServerName, StreamPosition, UserId
 from lamplighter.modules.host import ONLY_NODE, ModuleNode
 from lamplighter.modules.loader import ConfiguredModule
-from lamplighter.ports import DirectoryListener, Outgoing, PresenceStore, SavedPresence
+from lamplighter.ports import DirectoryListener, Outgoing, PresenceStore, SavedPresence, WayToNodes
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.service.cluster_view import ClusterView
 from lamplighter.service.core import Core, CorePorts
@@ -130,7 +130,9 @@ class Cluster:
 
     def include(self, homeserver: Homeserver) -> None:
         """Let all nodes hear what *homeserver* writes; before it is started."""
-        homeserver.join_cluster(self._spread, self.stream.position)
+        homeserver.join_cluster(
+            WayToNodes(self._spread, self.stream.catch_up, self.stream.position)
+        )
 
     def make_stream(self, _clock: Clock, _saved_until: StreamPosition) -> SharedStream:
         """Return the stream of the cluster."""

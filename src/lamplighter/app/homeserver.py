@@ -14,7 +14,7 @@ from lamplighter.ports import (
     Lookups,
     Membership,
     RoomsHalf,
-    Spread,
+    WayToNodes,
 )
 from lamplighter.web.admin.operations import Operation
 from lamplighter.web.client.parts import ClientParts
@@ -56,11 +56,10 @@ class Homeserver(Protocol):
     def listen(self, listener: DirectoryListener) -> None:
         """Tell *listener* of everything that happens from now on."""
 
-    def join_cluster(self, spread: Spread, after: StreamPosition) -> None:
-        """Be one of many nodes, which hear what *spread* is given; before `start`.
+    def join_cluster(self, way: WayToNodes) -> None:
+        """Be one of many nodes; before `start`.
 
-        Everything that stands in the stream after the position *after* will be `heard`. Then the
-        listener is told, on every node.
+        What a node has given to `spread` is `heard` on every node. Then the listener is told there.
         """
 
     def heard(self, position: StreamPosition, news: bytes) -> None:

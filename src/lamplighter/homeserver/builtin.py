@@ -15,7 +15,7 @@ from lamplighter.homeserver.client.events import Events
 from lamplighter.homeserver.rooms_half import SqlRoomsHalf
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import StreamEpoch, StreamPosition
-from lamplighter.ports import DirectoryListener, Spread
+from lamplighter.ports import DirectoryListener, WayToNodes
 from lamplighter.service.background import Background
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.admin.operations import Operation
@@ -46,7 +46,6 @@ class BuiltInHomeserver:
         self.identity = self.membership = self.lookups = self.directory
         self.rooms_half = SqlRoomsHalf(self.directory, background)
         self._background = background
-        self._is_one_of_many = False
         #: Tells what other nodes have written and not told.
         self._looking: asyncio.Task[None] | None = None
         self.everything_else = None
@@ -57,7 +56,7 @@ class BuiltInHomeserver:
 
     def opened(self) -> None:
         """Of many nodes, begin to look for what others have left undone."""
-        if self._is_one_of_many:
+        if self.directory.is_one_of_many():
             self._background.run(self.directory.finish_deactivations())
             self._background.every(_LOOKS_EVERY, self._look)
 
@@ -68,9 +67,8 @@ class BuiltInHomeserver:
     def listen(self, listener: DirectoryListener) -> None:
         self.directory.listen(listener)
 
-    def join_cluster(self, spread: Spread, after: StreamPosition) -> None:
-        self._is_one_of_many = True
-        self.directory.spread_by(spread, after)
+    def join_cluster(self, way: WayToNodes) -> None:
+        self.directory.join_cluster(way)
 
     def heard(self, position: StreamPosition, news: bytes) -> None:
         """Hear what a node, perhaps this one, has given to `Spread`, and that stands at *position*.

@@ -64,8 +64,8 @@ class _Pending:
     """One request. Changes that the client does not want are read once."""
 
     __slots__ = (
-        "_answer", "_failure", "_filter", "_half", "_reading", "_request", "_requester", "_since",
-        "quiet_token",
+        "_answer", "_failure", "_filter", "_half", "_must_read", "_reading", "_request",
+        "_requester", "_since", "quiet_token",
     )  # fmt: skip
 
     def __init__(self, half: SqlRoomsHalf, requester: Requester, request: SyncRequest) -> None:
@@ -74,6 +74,8 @@ class _Pending:
         self._request = request
         #: None where the request is answered in full.
         self._since = self.quiet_token = None if request.full_state else request.since
+        #: On many nodes, only the database holds what was written anywhere before the request.
+        self._must_read = half.directory.is_one_of_many() and not request.timeout
         #: None until an uploaded filter is read.
         self._filter: RoomFilter | None = None
         if request.filter is None:
@@ -90,7 +92,9 @@ class _Pending:
         if self._answer is not None or self._reading is not None:
             return self._answer
         directory, user_id = self._half.directory, self._requester.user_id
-        if self._since is None or not directory.rooms_are_quiet(user_id, self._since):
+        is_quiet = self._since is not None and directory.rooms_are_quiet(user_id, self._since)
+        if self._must_read or not is_quiet:
+            self._must_read = False
             self.quiet_token = None
             self._reading = self._half.background.run(self._read())
         return None

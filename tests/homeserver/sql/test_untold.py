@@ -11,12 +11,13 @@ from lamplighter.database.engine import Database
 from lamplighter.database.memory import open_memory
 from lamplighter.database.tables import news
 from lamplighter.devtools.clock import FakeClock
-from lamplighter.errors import UnknownToken, Untold, UserDeactivated
+from lamplighter.errors import ClusterUnavailable, UnknownToken, Untold, UserDeactivated
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.sql.filtering import RoomFilter
 from lamplighter.homeserver.values import NewRoom
-from lamplighter.ports import MembershipChange
+from lamplighter.ports import MembershipChange, RequestHead, SyncRequest
 from tests.contract.directories import ALICE, BOB, PHONE, SERVER, on_phone, refused, subject_in
+from tests.contract.homeservers import taken
 from tests.contract.nodes import NodesOfOne, nodes_on
 
 
@@ -213,3 +214,36 @@ async def test_a_token_of_a_time_that_was_undone(cluster: NodesOfOne) -> None:
     assert not node.directory.rooms_are_quiet(ALICE, ahead)
     again = await node.directory.sync_rooms(on_phone(ALICE), ahead, everything, full_state=False)
     assert (again.next_batch, bytes(again.body)) == (first.next_batch, bytes(first.body))
+
+
+async def test_a_node_that_looks_first(cluster: NodesOfOne) -> None:
+    """A node that is behind accepts no token, and shows no quiet, against what was acknowledged."""
+    node, behind = cluster.nodes
+    login = await node.directory.log_in(ALICE, device_id=PHONE)
+    await behind.directory.authenticate(login.access_token)
+    room_id = await node.directory.create_room(BOB, NewRoom("public_chat"))
+    first = await behind.directory.sync_rooms(on_phone(BOB), None, RoomFilter(), full_state=False)
+    behind.is_held = behind.looks_first = True
+    await node.directory.log_out(on_phone(ALICE))
+    said = {"msgtype": "m.text", "body": "hello"}
+    await node.directory.send_event(on_phone(BOB), room_id, "m.room.message", said, "")
+    half, request = behind.homeserver.rooms_half, SyncRequest(since=first.next_batch)
+    answer = await taken(half.begin(on_phone(BOB), request, RequestHead()), behind.recorder)
+    assert answer is not None
+    assert b"hello" in bytes(answer.body)
+    await refused(UnknownToken, behind.directory.authenticate(login.access_token))
+
+
+async def test_a_node_that_is_cut_off(cluster: NodesOfOne, database: Database) -> None:
+    """A node that is cut off accepts no token, and writes nothing."""
+    node, other = cluster.nodes
+    login = await node.directory.log_in(ALICE, device_id=PHONE)
+    node.looks_first = node.is_cut = True
+    stored = await count_news(database)
+    await refused(
+        ClusterUnavailable,
+        node.directory.authenticate(login.access_token),
+        node.directory.create_room(ALICE, NewRoom("public_chat")),
+    )
+    assert await count_news(database) == stored
+    assert await other.directory.joined_rooms(ALICE) == []

@@ -58,7 +58,12 @@ class AccessTokens:
     async def authenticate(
         self, access_token: str, _query: str = "", _head: RequestHead = NO_HEAD
     ) -> Requester:
-        """Return the device whose token it is; raise `UnknownToken`."""
+        """Return the device whose token it is; raise `UnknownToken`.
+
+        On many nodes, log-outs anywhere count that were acknowledged before the call. Raises
+        `ClusterUnavailable` where this node cannot know that.
+        """
+        await self._ledger.catch_up()
         return self.requester_in_use(access_token) or await self._look_up(access_token)
 
     def requester_in_use(self, access_token: str, _query: str = "") -> Requester | None:

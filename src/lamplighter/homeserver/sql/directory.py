@@ -92,12 +92,13 @@ class SqlDirectory:
         One of many nodes does the latter later (`finish_deactivations`): its stream must run.
         """
         await self._ledger.start()
-        if not self._ledger.is_one_of_many:
+        if not self._ledger.is_one_of_many():
             await self.finish_deactivations()
 
     def _join_nodes(self, ledger: Ledger, accounts: AccountBook) -> None:
         """Take in what many nodes need."""
-        self.spread_by = ledger.spread_by
+        self.join_cluster = ledger.join_cluster
+        self.is_one_of_many = ledger.is_one_of_many
         self.leave_news = ledger.leave_news
         self.heard = ledger.heard
         self.tell_untold = ledger.tell_untold

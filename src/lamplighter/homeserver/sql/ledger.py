@@ -34,7 +34,7 @@ from lamplighter.homeserver.sql.stream import RoomStream
 from lamplighter.homeserver.sql.untold import UntoldNews
 from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomId, StreamPosition, UserId
-from lamplighter.ports import DirectoryListener, MembershipChange, Spread
+from lamplighter.ports import DirectoryListener, MembershipChange, WayToNodes
 
 __all__ = ["Ledger", "Write"]
 
@@ -92,7 +92,7 @@ class Ledger:
         self._listeners: list[DirectoryListener] = []
         self._token_listeners: list[Callable[[Sequence[str]], None]] = []
         self._typing_listeners: list[Callable[[TypingNews], None]] = []
-        self._spread: Spread | None = None
+        self._way: WayToNodes | None = None
         #: The way to all nodes; None on a single node.
         self._nodes: Spreading | None = None
         self._untold: UntoldNews | None = None
@@ -106,14 +106,11 @@ class Ledger:
         self._under_way: set[asyncio.Task[object]] = set()
         self._refuses_writes = False
 
-    def spread_by(self, spread: Spread, after: StreamPosition) -> None:
-        """Be one of many nodes, which hear by *spread*; before `start`.
-
-        Everything that stands after the position *after* in the stream of all nodes is `heard`.
-        """
+    def join_cluster(self, way: WayToNodes) -> None:
+        """Be one of many nodes; before `start`."""
         self._stores_news = True
-        self._spread = spread
-        self._at = after // RECORD
+        self._way = way
+        self._at = way.after // RECORD
 
     def leave_news(self) -> None:
         """Store the news of writes, for nodes to tell that run on the same database."""
@@ -122,14 +119,14 @@ class Ledger:
     async def start(self) -> None:
         """Read the position of the stream; the first time, begin one."""
         # Of many nodes, each shows from the start on, by the connection that writes, that it runs.
-        opened = self._database.read if self._spread is None else self._database.write
+        opened = self._database.read if self._way is None else self._database.write
         async with opened() as connection:
             row = (await connection.execute(select(stream_table))).one_or_none()
         row = row or await self._begin_stream()
         self.stream = RoomStream(row.incarnation, row.position, self.now())
-        if self._spread is not None:
+        if self._way is not None:
             self.stream.share_typing(self._at)
-            self._nodes = Spreading(self._spread, self._clock, row.position)
+            self._nodes = Spreading(self._way.spread, self._clock, row.position)
             self._untold = UntoldNews(self._database, self._clock, self._nodes)
 
     def heard(self, position: StreamPosition, payload: bytes) -> None:
@@ -148,10 +145,17 @@ class Ledger:
         if self._untold is not None:
             await self._untold.look()
 
-    @property
     def is_one_of_many(self) -> bool:
         """Whether other nodes write to the database as well."""
         return self._nodes is not None
+
+    async def catch_up(self) -> None:
+        """Return once this node has heard what was acknowledged on any node before the call.
+
+        Raises `ClusterUnavailable` on a node that cannot find out.
+        """
+        if self._way is not None:
+            await self._way.catch_up()
 
     async def end(self) -> int:
         """Return where the stream ends."""
@@ -221,8 +225,9 @@ class Ledger:
         """Do *work* in a transaction, tell listeners, and return the result of *work*.
 
         A write that has begun is finished, even if the caller is cancelled.
-        Raises `ShuttingDown` if it has not begun by `refuse_writes`. On many nodes, raises `Untold`
-        if the write is stored, but this node has not heard of it in time.
+        Raises `ShuttingDown` if it has not begun by `refuse_writes`. On many nodes, raises
+        `ClusterUnavailable` if this node is cut off, and nothing is written; and `Untold` if the
+        write is stored, but this node has not heard of it in time.
         """
         task = asyncio.ensure_future(self._write(work))
         self._under_way.add(task)  # the event loop itself holds tasks weakly
@@ -242,6 +247,7 @@ class Ledger:
             raise ShuttingDown("The server is about to stop")
 
     async def _write(self, work: Callable[[Write], Awaitable[T]]) -> T:
+        await self.catch_up()  # a node that is cut off writes nothing
         async with self._database.write(self._still_wanted) as connection:
             # Row locks are PostgreSQL's; for SQLite, SQLAlchemy leaves them out.
             position = select(stream_table.c.position).with_for_update()

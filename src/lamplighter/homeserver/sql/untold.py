@@ -25,7 +25,7 @@ _AT_A_TIME: Final = 100
 
 _STORED: Final = Statement("SELECT position FROM stream")
 _UNTOLD: Final = """
-SELECT payload FROM news WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3
+SELECT position, payload FROM news WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3
 """
 _CLEAR: Final = "DELETE FROM news WHERE position <= $1 AND written_ts < $2"
 
@@ -56,8 +56,10 @@ class UntoldNews:
         heard = self._nodes.heard
         if self._stored > heard:
             between = (heard, self._stored, _AT_A_TIME)
-            for (payload,) in await self._database.fetch(Statement(_UNTOLD, between)):
-                await self._nodes.repeat(payload)
+            for position, payload in await self._database.fetch(Statement(_UNTOLD, between)):
+                # When one has come back, so have all that were told before: perhaps this one, too.
+                if position > self._nodes.heard:
+                    await self._nodes.repeat(payload)
         [(self._stored,)] = await self._database.fetch(_STORED)
 
     async def _clear(self) -> None:

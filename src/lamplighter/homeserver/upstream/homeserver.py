@@ -32,7 +32,7 @@ from lamplighter.homeserver.upstream.transactions import ServiceEndpoints
 from lamplighter.homeserver.upstream.versions import with_busy
 from lamplighter.homeserver.upstream.watch import WatchRequests
 from lamplighter.ids import DeviceId, StreamEpoch, StreamPosition, UserId
-from lamplighter.ports import DirectoryListener, RequestHead, Spread
+from lamplighter.ports import DirectoryListener, RequestHead, WayToNodes
 from lamplighter.service.background import Background
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.admin.operations import Operation
@@ -111,9 +111,9 @@ class UpstreamHomeserver:
         self._findings.listen(listener)
         self.rooms_half.listen(listener)
 
-    def join_cluster(self, spread: Spread, after: StreamPosition) -> None:
-        del after  # whatever was found out before is asked for again
-        self._findings.spread_by(spread)
+    def join_cluster(self, way: WayToNodes) -> None:
+        # Whatever was found out before is asked for again.
+        self._findings.spread_by(way.spread)
 
     def heard(self, _position: StreamPosition, news: bytes) -> None:
         self._findings.heard(news)
