@@ -8,7 +8,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from lamplighter.config import Config, HomeserverSettings, Rate, parse_config_text
+from lamplighter.config import ClusterSettings, Config, HomeserverSettings, Rate, parse_config_text
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `([\w.]+)` \| ([^|]+) \|", re.MULTILINE)
@@ -23,7 +23,7 @@ def _defaults(kind: type[msgspec.Struct], prefix: str = "") -> Iterator[tuple[st
             continue
         default = field.default
         for section in get_args(field.type) if default is None else ():
-            if section is HomeserverSettings:
+            if section in (ClusterSettings, HomeserverSettings):
                 yield from _defaults(section, f"{name}.")
         if default is msgspec.NODEFAULT:
             default = field.default_factory()
