@@ -141,6 +141,7 @@ class Cluster:
         )
         saved = with_recent(await self.store.load(), await read_recent(log, lease, standing))
         core = Core(CoreSettings(HERE), ports, self.rooms(name), saved)
+        await core.memory.restore()
         core.router.adopt(core.router.prepare())
         stream = core.stream
         assert isinstance(stream, SharedStream)

@@ -166,6 +166,20 @@ async def test_a_new_lease(cluster: Cluster) -> None:
     assert owner.sees(ALICE, BOB) == ("online", "still here")
 
 
+async def test_a_device_that_a_late_node_names(cluster: Cluster) -> None:
+    """A node that names a device after its log-out, and hears of that later, takes it back."""
+    owner = cluster.owner_of(BOB)
+    other = cluster.other_than(owner)
+    owner.core.feed.open(ALICE)
+    owner.heard_events.devices_gone(BOB, [PHONE])
+    other.poll(BOB)
+    await cluster.passes(1)
+    assert owner.sees(ALICE, BOB) == ("online", None)
+    other.heard_events.devices_gone(BOB, [PHONE])
+    await cluster.passes(40)
+    assert owner.sees(ALICE, BOB) == ("offline", None)
+
+
 async def test_the_log_loses_its_data(cluster: Cluster) -> None:
     """After a loss of the log's data all nodes join again, and go on with what they know."""
     a, b = cluster.nodes.values()

@@ -177,9 +177,9 @@ class Connections:
             if is_theirs(requester.user_id):
                 self._feed(_event(requester, connection.said.set_presence))
 
-    def forget(self, user_id: UserId, device_id: DeviceId) -> None:
-        """The device is gone; should it come back, it is a new one."""
-        self._connections.pop(Requester(user_id, device_id), None)
+    def forget(self, user_id: UserId, device_id: DeviceId) -> bool:
+        """The device is gone; should it come back, it is a new one. Tell whether it polled."""
+        return self._connections.pop(Requester(user_id, device_id), None) is not None
 
     def sweep(self) -> None:
         """Stop counting ended polls whose place no other has taken.

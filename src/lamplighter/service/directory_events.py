@@ -16,7 +16,7 @@ from lamplighter.cluster.stream import Stream
 from lamplighter.delivery.feed import Feed
 from lamplighter.ids import DeviceId, StreamPosition, UserId
 from lamplighter.ports import MembershipChange
-from lamplighter.presence.events import AccountDeactivated, DeviceGone
+from lamplighter.presence.events import AccountDeactivated, DeviceGone, SyncEnded
 from lamplighter.routing.room_sizes import RoomSizes
 from lamplighter.service.connections import Connections
 from lamplighter.service.deliverer import Deliverer
@@ -110,9 +110,13 @@ class HeardEvents:
         """Refuse the polls of the devices, and drop the devices."""
         self.tokens_revoked(user_id, device_ids)
         for device_id in device_ids:
-            self.connections.forget(user_id, device_id)
+            polled = self.connections.forget(user_id, device_id)
             if self.owners.owns(user_id):
                 self.owners.accept(DeviceGone(user_id, device_id))
+            elif polled:
+                # The owner may have heard last from here that the device polls: a node that was
+                # cut off says so before it reads what it has missed.
+                self.owners.accept(SyncEnded(user_id, device_id))
 
     def tokens_revoked(self, user_id: UserId, device_ids: Sequence[DeviceId]) -> None:
         """Refuse the polls that were begun with the old tokens; presence stays as it is."""

@@ -23,7 +23,7 @@ from typing import Final
 
 import structlog
 
-from lamplighter.clock import Clock, Timestamp, after
+from lamplighter.clock import Clock, Timestamp, after, sleep
 from lamplighter.cluster.entries import Abandoned
 from lamplighter.cluster.log import Lease, Log, PartitionId
 from lamplighter.cluster.partitions import partition_of
@@ -162,8 +162,7 @@ class Owners:
     def began(self, lease: Lease) -> None:
         self._lease = lease
         self.feed.admit_all()
-        # What the node said with its last lease ends with that lease.
-        self.connections.repeat(lambda _user_id: True)
+        self.background.run(self._repeat(lease))
 
     def ended(self) -> None:
         self._lease = None
@@ -237,6 +236,20 @@ class Owners:
     def log_lost(self) -> None:
         self._lost_at = self.clock.now()
         self.background.run(self._compare_with_store())
+
+    async def _repeat(self, lease: Lease) -> None:
+        """Say again who polls here: what the node said with its last lease ends with that lease.
+
+        What the node has missed comes first: a device may be gone.
+        """
+        while self._lease == lease:
+            try:
+                await self.stream.catch_up()
+            except ClusterUnavailable:
+                await sleep(self.clock, _LOOKS_EVERY)
+            else:
+                self.connections.repeat(lambda _user_id: True)
+                return
 
     # --- this node as an owner ------------------------------------------------------------
 

@@ -1,0 +1,53 @@
+"""Random clusters: whatever happens to nodes and to the log, everybody ends up with the truth."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from tests.cluster.memory_log import Way
+from tests.effort import EXAMPLES
+from tests.scenarios.cluster_world import NAMES, PEOPLE, ROOMS, RandomCluster, Story
+
+people = st.sampled_from(PEOPLE)
+names = st.sampled_from(NAMES)
+ways = st.sampled_from([Way.CLOSED, Way.SILENT, Way.ANSWERS_LOST, Way.OPEN])
+passes = st.tuples(st.just("passes"), st.sampled_from([0.25, 1.0, 2.0, 3.5, 6.0, 20.0]))
+steps = st.one_of(
+    passes,
+    passes,
+    st.tuples(st.just("put"), people),
+    st.tuples(st.just("want"), people, st.booleans()),
+    st.tuples(st.just("move"), people, st.sampled_from(ROOMS), st.booleans()),
+    st.tuples(st.just("log_out"), people),
+    st.tuples(st.sampled_from(["kill", "begin_to_start", "leave", "freeze", "thaw"]), names),
+    st.tuples(st.just("cut"), names, ways),
+    st.tuples(st.just("server"), ways),
+    st.tuples(st.just("lose_data")),
+)
+
+
+async def play(seed: int, story: Story) -> Sequence[str]:
+    """Return what is wrong with a cluster to which *story* happens."""
+    cluster = RandomCluster(seed)
+    try:
+        return await cluster.play(story)
+    finally:
+        await cluster.end()
+
+
+@pytest.mark.timeout(900)  # many clusters, and their shrinking if one is wrong
+@settings(max_examples=EXAMPLES)
+@given(seed=st.integers(0, 1000), story=st.lists(steps, max_size=25))
+def test_everybody_ends_up_with_the_truth(seed: int, story: Story) -> None:
+    """All nodes agree at each position, and each user has one owner. Nothing acknowledged is lost.
+
+    Nobody whose client polls is told to be offline; nobody is shown to whom no room is shared. In
+    the end every client shows the truth.
+    """
+    with capture_logs() as logs:
+        assert asyncio.run(play(seed, story)) == []
+    assert [log for log in logs if log.get("exc_info")] == []
