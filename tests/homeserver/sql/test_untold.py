@@ -247,3 +247,18 @@ async def test_a_node_that_is_cut_off(cluster: NodesOfOne, database: Database) -
     )
     assert await count_news(database) == stored
     assert await other.directory.joined_rooms(ALICE) == []
+
+
+async def test_a_node_that_is_only_behind(cluster: NodesOfOne) -> None:
+    """A node that is behind the stream tells one of the news that it misses, and not the others."""
+    node, behind = cluster.nodes
+    behind.is_held = True
+    for _ in range(3):
+        await node.directory.create_room(ALICE, NewRoom("public_chat"))
+    await behind.directory.tell_untold()
+    looking = asyncio.ensure_future(behind.directory.tell_untold())
+    while len(cluster.news.told) < 4:
+        await next_turn()
+    cluster.release()
+    await looking
+    assert (len(cluster.news.told), len(behind.recorder.memberships)) == (4, 3)
