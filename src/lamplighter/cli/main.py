@@ -125,11 +125,19 @@ def _demo(
     listen: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Where to serve HTTP.")
     ] = "127.0.0.1:8008",
+    nodes: Annotated[
+        int, typer.Option(min=1, max=8, help="Show how so many nodes serve as one, and one dies.")
+    ] = 1,
 ) -> None:
     """Run a server with three users and a presence router module, and show what it does."""
-    from lamplighter.cli.demo import demo as run
+    if nodes > 1:
+        from lamplighter.cli.demo_nodes import demo_nodes
 
-    run(listen)
+        demo_nodes(listen, nodes)
+    else:
+        from lamplighter.cli.demo import demo as run
+
+        run(listen)
 
 
 @app.command("generate-config")
