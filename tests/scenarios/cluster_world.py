@@ -39,6 +39,7 @@ ROOMS: Final = (RoomId("!one:demo"), RoomId("!two:demo"))
 _HAS_COME: Final = 15_000
 #: A node knows what has ended by a leave so long after it: then all have saved it.
 _SAVED_AFTER: Final = 62_000
+_TOLD_AGAIN: Final = timedelta(seconds=20)
 #: A write that was not told is told by another node once it is so old.
 _UNTOLD: Final = timedelta(seconds=1)
 
@@ -148,6 +149,8 @@ class RandomCluster(Cluster):
         #: When two users have last stopped sharing a room.
         self._parted: dict[frozenset[UserId], Timestamp] = {}
         self._puts: dict[UserId, list[_Put]] = {user_id: [] for user_id in PEOPLE}
+        #: What the log has lost is told again by then.
+        self._agree_from = Timestamp(0)
         self._started: list[Timestamp] = []
         self.persons = {it: Person(it, self, Random(self._random.random())) for it in PEOPLE}
         self._lives = [asyncio.ensure_future(it.live()) for it in self.persons.values()]
@@ -256,6 +259,7 @@ class RandomCluster(Cluster):
     async def lose_data(self) -> None:
         """Let the log be started again without its data, which takes a moment."""
         before, self.server.way = self.server.way, Way.CLOSED
+        self._agree_from = after(self.clock.now(), _TOLD_AGAIN)
         self.server.lose_data()
         await self.passes(0.25)
         self.server.way = before
@@ -388,6 +392,7 @@ class RandomCluster(Cluster):
 
     def _look(self) -> None:
         """Compare the nodes as they are now."""
+        now = self.clock.now()
         for user_id in PEOPLE:
             deciding = [it for it in self.doors if self.nodes[it].owns(user_id)]
             places = [self.nodes[it].core.feed.position >> 16 for it in deciding]
@@ -402,10 +407,8 @@ class RandomCluster(Cluster):
             }
             place = core.feed.position >> 16
             other, theirs = by_position.setdefault(place, (name, announced))
-            if theirs != announced:
-                self.problems.append(
-                    f"{self.clock.now()}: {other} and {name} differ: {theirs} {announced}"
-                )
+            if theirs != announced and now >= self._agree_from:
+                self.problems.append(f"{now}: {other} and {name} differ: {theirs} {announced}")
 
     def _allowed(self, user_id: UserId) -> set[str | None]:
         """Return the status messages that the user may have in the end."""

@@ -80,6 +80,15 @@ async def test_a_poll_between_two_statuses(parts: Parts) -> None:
     assert parts.roster.get(BOB).last_user_sync_ts == parts.clock.now()
 
 
+async def test_a_ping_before_a_change(parts: Parts) -> None:
+    """A ping to other servers does not bring back the state before a change of the same cycle."""
+    await parts.publish(BOB, "one")
+    state = parts.roster.get(BOB)
+    parts.publisher.publish([Change(state, state, ChangeReason.FEDERATION_PING)])
+    await parts.publish(BOB, "two")
+    assert parts.roster.get(BOB) == parts.tracker.get(BOB)
+
+
 async def test_nothing_to_publish(parts: Parts) -> None:
     """No changes make no batch."""
     parts.publisher.publish([])

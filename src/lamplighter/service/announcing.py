@@ -69,7 +69,8 @@ class Announcing:
         states = announced(entry.changes)
         for state in states:
             self.roster.changed(state, position)
-        for change in entry.changes:
+        newest = {change.new.user_id: change for change in entry.changes}
+        for change in newest.values():
             if change.reason is ChangeReason.FEDERATION_PING:
                 self.roster.refreshed(change.new)
         viewers = self.feed.viewers
