@@ -13,18 +13,24 @@ from lamplighter.cluster.entries import (
     Deactivated,
     Entry,
     Forgotten,
+    HoldAsked,
     HomeserverNews,
     Idle,
     Joined,
     LateAnswer,
     Left,
+    ModulesHeld,
     ModulesSwapped,
+    ModulesTried,
     Refreshed,
+    ReloadAsked,
+    ReloadCalledOff,
     Reminded,
     Revoked,
     ShownElsewhere,
     SnapshotFor,
 )
+from lamplighter.cluster.log import Lease, NodeName
 from lamplighter.ids import DeviceId, StreamPosition
 from lamplighter.presence.changes import Change, ChangeReason
 from lamplighter.routing.plan import Route
@@ -32,6 +38,7 @@ from lamplighter.routing.reasons import Module
 from tests.routing.people import ALICE, BOB, CHARLIE, HALL, state
 
 POSITION = StreamPosition(2**60 + 7)
+LEASE = Lease(NodeName("a"), 1_800_000_000_000)
 BOBS = state(BOB, "brb")
 CHANGE = Change(state(BOB), BOBS, ChangeReason.STATUS_MSG)
 ROUTES = {
@@ -58,6 +65,11 @@ ENTRIES: list[Entry] = [
     Reminded(POSITION, (BOBS,), ROUTES),
     ShownElsewhere(POSITION, frozenset({ALICE}), (BOBS,), ROUTES),
     ModulesSwapped(frozenset({BOB})),
+    ReloadAsked(LEASE, "0123456789abcdef"),
+    ModulesTried(POSITION, LEASE, "it fails"),
+    HoldAsked(POSITION),
+    ModulesHeld(POSITION, LEASE, frozenset({BOB})),
+    ReloadCalledOff(POSITION),
     HomeserverNews(b"written"),
     Idle(),
 ]

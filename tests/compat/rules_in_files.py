@@ -116,7 +116,7 @@ class Lab:
 
     async def reload(self) -> ReloadResult:
         """Load the modules that the files have now."""
-        return await self.server.in_time(self.server.lamplighter.modules.reload())
+        return await self.server.in_time(self.server.lamplighter.reload())
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """Nodes of one cluster within the process: cores over one log, one store and one fake clock."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -22,6 +22,7 @@ from lamplighter.ports import Requester, SavedPresence
 from lamplighter.presence.state import Presence
 from lamplighter.routing.interest import SharedRooms
 from lamplighter.service.background import Background
+from lamplighter.service.cluster_reload import ClusterReload
 from lamplighter.service.cluster_view import ClusterView
 from lamplighter.service.core import Core, CorePorts
 from lamplighter.service.directory_events import HeardEvents
@@ -61,6 +62,7 @@ class Node:
         self.core, self.log, self.holder, self.node, self.view = core, log, holder, node, view
         self.owners: Owners = around.owners
         self.heard_events: HeardEvents = around.heard_events
+        self.reload: ClusterReload = around.reload
         assert holder.lease is not None  # nothing has failed since it joined
         #: Its mark in since tokens.
         self.mark = f"{holder.lease.epoch:x}"
@@ -99,6 +101,8 @@ class Cluster:
         self.store = SharedStore()
         self.visibility = FakeVisibilityStore()
         self.people = people
+        #: In what a node that starts may not differ from those that live.
+        self.alike: Mapping[str, str] = {}
         self.nodes: dict[str, Node] = {}
 
     def own_clock(self, name: str) -> Clock:
@@ -122,7 +126,7 @@ class Cluster:
         """
         log, own_clock = self.server.log(), self.own_clock(name)
         clock = ClusterClock(own_clock)
-        holder = LeaseHolder(NodeName(name), NodeFacts(name, {}), own_clock, log, clock.set)
+        holder = LeaseHolder(NodeName(name), NodeFacts(name, self.alike), own_clock, log, clock.set)
         await holder.join(BEGINNING)
         standing = holder.standing
         lease, head = holder.lease, standing.head
@@ -145,9 +149,9 @@ class Cluster:
         core.router.adopt(core.router.prepare())
         stream = core.stream
         assert isinstance(stream, SharedStream)
-        around = NodeCore.around(core, stream, log, clock, background, self.store)
+        around = NodeCore.around(core, stream, log, holder, clock, background, self.store)
         ended: list[ClusterRefused] = []
-        node = ClusterNode(clock, log, holder, stream, around.owners, ended.append)
+        node = ClusterNode(clock, log, holder, stream, around.owners, around.reload, ended.append)
         view = ClusterView(NodeName(name), clock, holder, stream, around.owners, background)
         self.nodes[name] = started = Node(core, log, holder, node, around, view)
         started.ended = ended

@@ -34,6 +34,7 @@ from lamplighter.modules.runtime import ModuleRuntime, ReloadSource
 from lamplighter.recording.recorder import FLUSH_PERIOD, Recorder
 from lamplighter.service.background import Background
 from lamplighter.service.core import Core, CorePorts
+from lamplighter.service.reload import Reload
 from lamplighter.stopping import Step, stop_by_steps
 from lamplighter.web.http.exchange import FindDirect
 from lamplighter.web.http.server import HttpServer
@@ -77,6 +78,11 @@ class Lamplighter:
         if not isinstance(self.homeserver, BuiltInHomeserver):
             raise LookupError("the homeserver is not the built-in one")
         return self.homeserver.directory
+
+    @property
+    def reload(self) -> Reload:
+        """What replaces the modules: of every node, if there are several."""
+        return self.node.reload_of(self.modules)
 
     def start(self) -> None:
         """Begin to watch the time, and let the modules' background work begin."""
@@ -207,7 +213,7 @@ async def _build(
         ports,
         core,
         homeserver=homeserver,
-        reload=loading.reload,
+        reload=node.reload_of(loading),
         destinations=federation.destinations if federation else list,
         storage=storage.database,
         cluster=node.view,

@@ -1,14 +1,11 @@
 """Makes this server a node: it joins its cluster, catches up, and wires what surrounds a core."""
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-
-import msgspec
 
 from lamplighter.app.federation import signing_key_path
 from lamplighter.app.homeserver import Homeserver
@@ -30,14 +27,18 @@ from lamplighter.config import BusUrl, Config
 from lamplighter.errors import ClusterRefused, ClusterUnavailable, ConfigError
 from lamplighter.federation.keys import SigningKeys
 from lamplighter.ids import ServerName, StreamPosition, UserId
+from lamplighter.modules.digest import digest_of
 from lamplighter.modules.host import ONLY_NODE, ModuleNode
 from lamplighter.modules.loader import ConfiguredModule
+from lamplighter.modules.runtime import ModuleRuntime
 from lamplighter.ports import DirectoryListener, Outgoing, PresenceStore, SavedPresence, WayToNodes
 from lamplighter.presence.state import UserPresenceState
+from lamplighter.service.cluster_reload import FACT_OF_MODULES, ClusterReload
 from lamplighter.service.cluster_view import ClusterView
 from lamplighter.service.core import Core, CorePorts
 from lamplighter.service.node_core import NodeCore
 from lamplighter.service.owners import Owners
+from lamplighter.service.reload import Reload
 
 __all__ = ["Cluster", "SingleNode", "facts_of", "join_node", "open_log"]
 
@@ -79,6 +80,10 @@ class SingleNode:
         """What modules see of this node."""
         return ONLY_NODE
 
+    def reload_of(self, modules: ModuleRuntime) -> Reload:
+        """Return what reloads *modules*."""
+        return modules.reload
+
     def start(self) -> None:
         """Nothing begins."""
 
@@ -99,6 +104,7 @@ class Cluster:
     ended: "asyncio.Future[ClusterRefused]"
     _node: ClusterNode | None = field(init=False, default=None)
     _owners: Owners | None = field(init=False, default=None)
+    _reload: ClusterReload | None = field(init=False, default=None)
     #: What an operator sees; there is one after `wire`.
     view: ClusterView | None = field(init=False, default=None)
 
@@ -160,11 +166,11 @@ class Cluster:
     def wire(self, core: Core, ports: CorePorts) -> DirectoryListener:
         """Let the events of *core* find their owners; return the listener of the homeserver."""
         parts = NodeCore.around(
-            core, self.stream, self.log, self.clock, ports.background, ports.store
+            core, self.stream, self.log, self.holder, self.clock, ports.background, ports.store
         )
-        self._owners = parts.owners
+        self._owners, self._reload = parts.owners, parts.reload
         self._node = ClusterNode(
-            self.clock, self.log, self.holder, self.stream, parts.owners, self._end
+            self.clock, self.log, self.holder, self.stream, parts.owners, parts.reload, self._end
         )
         self.view = ClusterView(
             self.lease.node, self.clock, self.holder, self.stream, parts.owners, ports.background
@@ -190,6 +196,11 @@ class Cluster:
             return self._owns(_OF_LOOPS) and self.holder.is_certain
 
         return ModuleNode(self.lease.node, is_chosen)
+
+    def reload_of(self, modules: ModuleRuntime) -> Reload:
+        """Return what reloads the modules of all nodes; *modules* are those of this one."""
+        assert self._reload is not None  # `wire` comes before
+        return self._reload.reload_of(modules)
 
     def start(self) -> None:
         """Begin to read the log, and to own users."""
@@ -270,12 +281,10 @@ def facts_of(
     if config.federation.enabled:
         path = signing_key_path(config, data_dir)
         key = str(SigningKeys.load_or_create(path, config.server_name).public)
-    asked = [(it.path, it.config, it.shadow) for it in modules]
-    digest = hashlib.sha256(msgspec.json.encode(asked, enc_hook=repr, order="sorted")).hexdigest()
     alike = {
         "server_name": config.server_name,
         "the version of the stream": str(WIRE_VERSION),
-        "the modules": digest[:16],
+        FACT_OF_MODULES: digest_of(modules),
         "the signing key": key,
     }
     return NodeFacts(str(config.listen[0]), alike)

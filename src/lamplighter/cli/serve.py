@@ -144,4 +144,4 @@ async def _reload_when_told(server: Lamplighter, told: asyncio.Event) -> None:
     while True:
         await told.wait()
         told.clear()
-        await server.modules.reload()
+        await server.reload()

@@ -47,7 +47,7 @@ class FileWatch:
 async def reload_on_changes(server: Lamplighter, path: Path) -> None:
     """Watch the configuration at *path* and the files of its modules, as long as *server* runs."""
     files = FileWatch(lambda: {path, *source_files(_module_paths(server, path))})
-    await watch(SystemClock(), files, server.modules.reload, lambda it: typer.echo(it, err=True))
+    await watch(SystemClock(), files, server.reload, lambda it: typer.echo(it, err=True))
 
 
 async def watch(clock: Clock, files: FileWatch, reload: Reload, say: Callable[[str], None]) -> None:

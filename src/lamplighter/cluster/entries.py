@@ -30,6 +30,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from lamplighter.cluster.log import Lease
 from lamplighter.ids import DeviceId, RoomId, StreamPosition, UserId
 from lamplighter.presence.changes import Change
 from lamplighter.presence.state import UserPresenceState
@@ -44,13 +45,19 @@ __all__ = [
     "Deactivated",
     "Entry",
     "Forgotten",
+    "HoldAsked",
     "HomeserverNews",
     "Idle",
     "Joined",
     "LateAnswer",
     "Left",
+    "ModulesHeld",
     "ModulesSwapped",
+    "ModulesTried",
     "Refreshed",
+    "ReloadAsked",
+    "ReloadCalledOff",
+    "ReloadEntry",
     "Reminded",
     "Revoked",
     "SentRoutes",
@@ -171,6 +178,50 @@ class ModulesSwapped(msgspec.Struct, frozen=True, tag=True):
     altered: frozenset[UserId]
 
 
+class ReloadAsked(msgspec.Struct, frozen=True, tag=True):
+    """A node asks all nodes to reload their modules; `service/cluster_reload.py` has the steps.
+
+    The position of this entry is the number of the reload.
+    """
+
+    by: Lease
+    #: What the modules of a node's configuration must have as their digest.
+    digest: str
+
+
+class ModulesTried(msgspec.Struct, frozen=True, tag=True):
+    """A node has loaded other modules, and tried them."""
+
+    reload: StreamPosition
+    by: Lease
+    #: Why the node cannot use them; None if it can.
+    problem: str | None
+
+
+class HoldAsked(msgspec.Struct, frozen=True, tag=True):
+    """All nodes shall ask the old modules no more."""
+
+    reload: StreamPosition
+
+
+class ModulesHeld(msgspec.Struct, frozen=True, tag=True):
+    """A node asks no modules, until others are used or the reload is called off.
+
+    Whatever the old modules have answered on that node is in the stream before this entry.
+    """
+
+    reload: StreamPosition
+    by: Lease
+    #: The users whom its old modules, or the new ones, have shown to somebody in an altered state.
+    altered: frozenset[UserId]
+
+
+class ReloadCalledOff(msgspec.Struct, frozen=True, tag=True):
+    """The old modules go on."""
+
+    reload: StreamPosition
+
+
 class HomeserverNews(msgspec.Struct, frozen=True, tag=True):
     """A node has written to the homeserver's database; the payload is the homeserver's own."""
 
@@ -180,6 +231,9 @@ class HomeserverNews(msgspec.Struct, frozen=True, tag=True):
 class Idle(msgspec.Struct, frozen=True, tag=True):
     """Nothing has happened: a node only needs to know that the stream has come so far."""
 
+
+#: A step of a reload on all nodes.
+ReloadEntry: TypeAlias = ReloadAsked | ModulesTried | HoldAsked | ModulesHeld | ReloadCalledOff
 
 Entry: TypeAlias = (
     Changed
@@ -197,6 +251,7 @@ Entry: TypeAlias = (
     | Reminded
     | ShownElsewhere
     | ModulesSwapped
+    | ReloadEntry
     | HomeserverNews
     | Idle
 )

@@ -6,7 +6,7 @@ could not be written, tries to get another one first; its clients do not notice 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final, Protocol
@@ -96,6 +96,15 @@ class LeaseHolder:
         if self._standing is None:
             raise RuntimeError("this node has never joined")
         return self._standing
+
+    @property
+    def alike(self) -> Mapping[str, str]:
+        """In what the nodes may not differ, as this node says it when it joins."""
+        return self._facts.alike
+
+    def agreed(self, alike: Mapping[str, str]) -> None:
+        """Say *alike* at the next join: the nodes have agreed on it."""
+        self._facts = NodeFacts(self._facts.address, alike)
 
     async def join(self, floor: StreamPosition) -> None:
         """Get the first lease, and keep it. Positions go on above *floor*.

@@ -22,6 +22,7 @@ from typing import Final, Protocol
 import structlog
 
 from lamplighter.clock import Clock, sleep, within
+from lamplighter.cluster.entries import Entry
 from lamplighter.cluster.lease import RENEWED_EVERY, LeaseHolder
 from lamplighter.cluster.log import (
     Agreed,
@@ -41,7 +42,7 @@ from lamplighter.cluster.shared import SharedStream
 from lamplighter.errors import ClusterRefused, ClusterUnavailable, LogLost
 from lamplighter.ids import StreamPosition
 
-__all__ = ["ClusterNode", "Ownership"]
+__all__ = ["Agreement", "ClusterNode", "Ownership"]
 
 _log = structlog.get_logger(__name__)
 
@@ -85,6 +86,25 @@ class Ownership(Protocol):
         """The log has lost its data: what changed last may not be known everywhere."""
 
 
+class Agreement(Protocol):
+    """What follows on a node from what all nodes agree on."""
+
+    def began(self, lease: Lease) -> None:
+        """This node may write, with *lease*."""
+
+    def ended(self) -> None:
+        """This node may write nothing any more."""
+
+    def living(self, leases: AbstractSet[Lease], head: StreamPosition) -> None:
+        """Learn at each renewal whose leases live where the log ends at *head*."""
+
+    def agreed(self, record: Agreed) -> Entry:
+        """Do what the nodes have agreed on; return what follows for the consumer of the stream.
+
+        Raises `ClusterRefused` if this node cannot.
+        """
+
+
 class ClusterNode:
     """The `LeaseListener` of a node: between the log, the stream, and what follows of ownership."""
 
@@ -95,6 +115,7 @@ class ClusterNode:
         holder: LeaseHolder,
         stream: SharedStream,
         ownership: Ownership,
+        agreement: Agreement,
         give_up: Callable[[ClusterRefused], None],
     ) -> None:
         """*give_up* learns that only a restart of the process helps."""
@@ -103,6 +124,7 @@ class ClusterNode:
         self._holder = holder
         self._stream = stream
         self._ownership = ownership
+        self._agreement = agreement
         self._give_up = give_up
         self._inbox = MessageId("")
         self._reading: asyncio.Task[None] | None = None
@@ -144,6 +166,7 @@ class ClusterNode:
         self._inbox = MessageId("")
         self._stream.begin(lease)
         self._ownership.began(lease)
+        self._agreement.began(lease)
 
     def log_lost(self, standing: ClusterStanding) -> None:
         self._stream.go_on_after(standing.complete_after)
@@ -154,13 +177,16 @@ class ClusterNode:
             self._giving.cancel()
         self._stream.end(error)
         self._ownership.ended()
+        self._agreement.ended()
 
     def cut_off(self, error: ClusterUnavailable) -> None:
         self._ownership.cut_off(error)
 
     async def renewed(self, lease: Lease, standing: ClusterStanding) -> None:
         """Take what nobody owns, and begin to give what others should own."""
-        self._ownership.living({it.lease for it in standing.nodes})
+        living = {it.lease for it in standing.nodes}
+        self._ownership.living(living)
+        self._agreement.living(living, standing.head)
         if self._is_leaving:
             return
         nodes = _ready(standing) | {lease.node: lease}
@@ -213,7 +239,7 @@ class ClusterNode:
                     self._stream.pass_by(record.position)
                     self._ownership.owned(record.owner, record.partitions)
                 case Agreed():
-                    self._stream.pass_by(record.position)
+                    self._stream.pass_by(record.position, self._agreement.agreed(record))
                 case ToldToAll():
                     self._stream.take_in(record)
         for message in news.messages:

@@ -40,6 +40,7 @@ _log = structlog.get_logger(__name__)
 MOST_BEHIND: Final = timedelta(seconds=1)
 #: One record has at most this many entries.
 _MOST_ENTRIES: Final = 1_000
+_IDLE: Final = Idle()
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,12 +213,12 @@ class SharedStream:
                 then(position)
         self._let_go()
 
-    def pass_by(self, position: StreamPosition) -> None:
-        """Learn that what the log has at *position* is not for the consumer."""
+    def pass_by(self, position: StreamPosition, entry: Entry = _IDLE) -> None:
+        """Hand *entry* over for what the log has at *position*, which no node has appended."""
         assert self._consumer is not None  # the node begins to read when it is wired
         self.records_read += 1
         self._position = self._read = position
-        self._consumer(position, Idle())
+        self._consumer(position, entry)
         self._let_go()
 
     def go_on_after(self, position: StreamPosition) -> None:

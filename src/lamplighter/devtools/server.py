@@ -390,7 +390,7 @@ async def running_server(
 async def configured_server(path: Path) -> AsyncIterator[InMemoryServer]:
     """Run a server with the configuration at *path*, in memory, until the block ends.
 
-    `server.lamplighter.modules.reload()` reads it again.
+    `server.lamplighter.reload()` reads it again.
     """
     server = InMemoryServer(load_config(path), None, None, read_config=lambda: load_config(path))
     async with _running(server):

@@ -19,22 +19,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
 from starlette.types import ASGIApp
 
 from lamplighter.config import Config
 from lamplighter.config.differences import changed_keys
-from lamplighter.errors import ConfigError, ModuleError
+from lamplighter.errors import ModuleError
 from lamplighter.modules.api import ModuleApi
+from lamplighter.modules.digest import digest_of
 from lamplighter.modules.host import ModuleExchange
 from lamplighter.modules.loader import ConfiguredModule, LoadedModule
 from lamplighter.modules.module_set import ModuleSet
-from lamplighter.routing.containment import described
-from lamplighter.service.reload import ReloadResult
+from lamplighter.modules.tried import TriedModules
+from lamplighter.service.reload import ReloadResult, carried_out
 
 __all__ = ["ModuleRuntime", "ReloadSource"]
-
-_log = structlog.get_logger(__name__)
 
 #: The keys of the configuration that a reload takes.
 _RELOADED: Final = ("modules", "presence.presence_router")
@@ -51,6 +49,14 @@ class ReloadSource:
     #: Returns the modules of a configuration.
     entries: Callable[[Config], Sequence[ConfiguredModule]]
 
+    def needs_restart(self, config: Config) -> Sequence[str]:
+        """Return the keys in which *config* differs, and that no reload takes."""
+        return tuple(
+            key
+            for key in changed_keys(self.config, config)
+            if not any(f"{key}.".startswith(f"{taken}.") for taken in _RELOADED)
+        )
+
 
 class ModuleRuntime:
     """`load` before listening, `start` once the server runs, `stop` at the end."""
@@ -65,7 +71,8 @@ class ModuleRuntime:
         self._exchange = exchange
         self._make_set = make_set
         self._source = source
-        self._one_reload_at_a_time = asyncio.Lock()
+        self._one_candidate_at_a_time = asyncio.Lock()
+        self._candidate: TriedModules | None = None
         self._set = make_set()
         self._set.begin_use()
 
@@ -82,61 +89,72 @@ class ModuleRuntime:
     async def reload(self) -> ReloadResult:
         """Replace the modules by those of the configuration as it is now.
 
-        If that fails, the result says why, and the modules stay as they are.
+        If that fails, the result says why, and the modules stay as they are. The modules of other
+        nodes stay as they are in any case.
         """
-        assert self._source is not None
-        async with self._one_reload_at_a_time:
-            result = await self._reload(self._source)
-        if result.problem is None:
-            _log.info(
-                "modules reloaded",
-                modules=list(result.modules),
-                needs_restart=list(result.needs_restart),
-            )
-        else:
-            _log.error("modules not reloaded: the old ones go on", problem=result.problem)
-        return result
+        return await carried_out(self._reload(), self.names)
 
-    async def _reload(self, source: ReloadSource) -> ReloadResult:
-        try:
-            config = source.read_config()
-            await self.replace(source.entries(config))
-        except (ConfigError, ModuleError) as problem:
-            return ReloadResult(self._names(), str(problem))
-        except Exception as failure:  # noqa: BLE001 - the old modules stay in use, whatever it is
-            _log.exception("reloading failed")
-            return ReloadResult(self._names(), f"it failed: {described(failure)}")
-        changed = (
-            key
-            for key in changed_keys(source.config, config)
-            if not any(f"{key}.".startswith(f"{taken}.") for taken in _RELOADED)
-        )
-        return ReloadResult(self._names(), needs_restart=tuple(changed))
+    async def _reload(self) -> Sequence[str]:
+        source = self._known_source
+        config = source.read_config()
+        await self.replace(source.entries(config))
+        return source.needs_restart(config)
 
     async def replace(self, entries: Sequence[ConfiguredModule]) -> None:
-        """Replace the modules by those of *entries*; the caller does so once at a time.
+        """Replace the modules by those of *entries*.
 
         Raises `ConfigError` or `ModuleError`; then the modules stay as they are.
         """
-        candidate = self._make_set()
+        candidate = await self._prepare(entries, ())
         try:
-            await candidate.load_afresh(entries)
-            await self._exchange.try_out(candidate.registrations)
-        except BaseException:
+            await self._exchange.swap(candidate.registrations, candidate.use)
+        except Exception:
             await candidate.discard()
             raise
-        old = self._set
+        await candidate.begin()
 
-        def use() -> None:
-            old.end_use()
-            candidate.begin_use()
-            self._set = candidate
+    def digest(self) -> str:
+        """Return the digest of the modules of the configuration as it is; raise `ConfigError`."""
+        source = self._known_source
+        return digest_of(source.entries(source.read_config()))
 
-        await self._exchange.swap(candidate.registrations, use)
-        candidate.start()
-        await old.stop()
+    async def prepare(self, digest: str) -> TriedModules:
+        """Load and try the modules of the configuration as it is, whose digest must be *digest*.
 
-    def _names(self) -> tuple[str, ...]:
+        Raises `ConfigError` or `ModuleError`. There is one candidate at a time: the next one waits
+        until this one has begun or is discarded.
+        """
+        source = self._known_source
+        config = source.read_config()
+        entries = source.entries(config)
+        if digest_of(entries) != digest:
+            raise ModuleError("the modules in its configuration differ")
+        return await self._prepare(entries, source.needs_restart(config))
+
+    async def _prepare(
+        self, entries: Sequence[ConfiguredModule], needs_restart: Sequence[str]
+    ) -> TriedModules:
+        await self._one_candidate_at_a_time.acquire()
+        modules = self._make_set()
+        try:
+            await modules.load_afresh(entries)
+            await self._exchange.try_out(modules.registrations)
+        except BaseException:
+            await modules.discard()
+            self._one_candidate_at_a_time.release()
+            raise
+        over = self._candidate_is_over
+        self._candidate = TriedModules(modules, needs_restart, self._replace, over)
+        return self._candidate
+
+    @property
+    def _known_source(self) -> ReloadSource:
+        if self._source is None:
+            raise ModuleError("these modules have no configuration to be read again")
+        return self._source
+
+    def names(self) -> Sequence[str]:
+        """Return the names of the modules that run, in config order."""
         return tuple(module.name for module in self.loaded)
 
     def make_api(self, module: str) -> ModuleApi:
@@ -164,4 +182,17 @@ class ModuleRuntime:
 
     async def stop(self) -> None:
         """End the modules' background work, and close what the modules share."""
+        if self._candidate is not None:
+            await self._candidate.discard()
         await self._set.stop()
+
+    def _replace(self, modules: ModuleSet) -> ModuleSet:
+        """Put *modules* in the place of those in use, which are returned."""
+        old, self._set = self._set, modules
+        old.end_use()
+        modules.begin_use()
+        return old
+
+    def _candidate_is_over(self) -> None:
+        self._candidate = None
+        self._one_candidate_at_a_time.release()

@@ -33,6 +33,8 @@ class ModuleRouter:
         #: The modules in config order. After `adopt` it is another object, by which callers see
         #: that the modules were replaced. Every poll reads it.
         self.modules = self._registrations.modules
+        #: What waits for `go_on`; None if nobody has to.
+        self._held: asyncio.Future[None] | None = None
 
     def prepare(self) -> Registrations:
         """Return an object in which another set of modules can register before `adopt`."""
@@ -44,6 +46,17 @@ class ModuleRouter:
             self._metrics.breaker(module.name, open=False)
         self._registrations = registrations
         self.modules = registrations.modules
+
+    def hold(self) -> None:
+        """Let nobody have what `completed` returns, until `go_on`: it may be about to be wrong."""
+        if self._held is None:
+            self._held = asyncio.get_running_loop().create_future()
+
+    def go_on(self) -> None:
+        """End `hold`."""
+        if self._held is not None:
+            self._held.set_result(None)
+            self._held = None
 
     @property
     def shadows(self) -> Sequence[Shadow]:
@@ -69,6 +82,8 @@ class ModuleRouter:
             asked = self.modules
             inquiry = self.inquire(states, viewers)
             await inquiry.complete()
+            if self._held is not None:
+                await asyncio.shield(self._held)
             if asked is self.modules:
                 return inquiry
 

@@ -17,13 +17,19 @@ from lamplighter.cluster.entries import (
     Deactivated,
     Entry,
     Forgotten,
+    HoldAsked,
     HomeserverNews,
     Idle,
     Joined,
     LateAnswer,
     Left,
+    ModulesHeld,
     ModulesSwapped,
+    ModulesTried,
     Refreshed,
+    ReloadAsked,
+    ReloadCalledOff,
+    ReloadEntry,
     Reminded,
     Revoked,
     ShownElsewhere,
@@ -118,6 +124,8 @@ class Core:
         self.settings, self.rooms = settings, rooms
         self.sizes = RoomSizes(None) if sizes is None else sizes
         self._clock, self._background, self._hear = ports.clock, ports.background, ports.hear
+        #: Hears the steps of a reload on all nodes of a cluster.
+        self.hear_reload: Callable[[StreamPosition, ReloadEntry], None] = _nothing
         self.subscribers = Subscribers(ports.clock, ports.metrics, settings.module_timeout)
         self.witnesses = Witnesses(*witnesses)
         known = () if settings.is_off else saved
@@ -263,9 +271,17 @@ class Core:
             Reminded: self.remotes.reminded,
             ShownElsewhere: self.remotes.shown,
             ModulesSwapped: self.swap.swapped,
+            ReloadAsked: self._heard_reload,
+            ModulesTried: self._heard_reload,
+            HoldAsked: self._heard_reload,
+            ModulesHeld: self._heard_reload,
+            ReloadCalledOff: self._heard_reload,
             HomeserverNews: lambda position, entry: self._hear(position, entry.payload),
             Idle: _nothing,
         }
+
+    def _heard_reload(self, position: StreamPosition, entry: ReloadEntry) -> None:
+        self.hear_reload(position, entry)
 
     def _wire_doors(self, saved: Sequence[SavedPresence]) -> None:
         """Wire what clients, modules and the directory come to."""
@@ -346,5 +362,5 @@ class Core:
                 self.views.forget_interest(viewer)
 
 
-def _nothing(_position: StreamPosition, _entry: Idle) -> None:
+def _nothing(_position: StreamPosition, _entry: Entry) -> None:
     """Nothing follows."""

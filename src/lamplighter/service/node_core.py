@@ -1,12 +1,14 @@
-"""Builds what a node of a cluster has beside a core: owning, and hearing what others write."""
+"""Builds what a node of a cluster has beside a core: owning, hearing what others write, reloads."""
 
 from dataclasses import dataclass
 
 from lamplighter.clock import Clock
+from lamplighter.cluster.lease import LeaseHolder
 from lamplighter.cluster.log import Log
 from lamplighter.cluster.shared import SharedStream
 from lamplighter.ports import PresenceStore
 from lamplighter.service.background import Background
+from lamplighter.service.cluster_reload import ClusterReload
 from lamplighter.service.core import Core
 from lamplighter.service.directory_events import HeardEvents
 from lamplighter.service.owners import Owners
@@ -21,6 +23,7 @@ class NodeCore:
     owners: Owners
     #: The listener of a homeserver that tells every node of all that happens.
     heard_events: HeardEvents
+    reload: ClusterReload
 
     @classmethod
     def around(
@@ -28,6 +31,7 @@ class NodeCore:
         core: Core,
         stream: SharedStream,
         log: Log,
+        holder: LeaseHolder,
         clock: Clock,
         background: Background,
         store: PresenceStore,
@@ -58,4 +62,6 @@ class NodeCore:
             core.connections,
             core.sizes,
         )
-        return cls(owners, heard_events)
+        reload = ClusterReload(clock, log, holder, stream, core.swap, background)
+        core.hear_reload = reload.hear
+        return cls(owners, heard_events, reload)

@@ -93,8 +93,25 @@ class Publisher:
 
         What happens meanwhile is published after it.
         """
+
+        def do_and_go_on() -> None:
+            try:
+                work()
+            finally:
+                self.go_on()
+
+        self.hold(do_and_go_on)
+
+    def hold(self, then: Callable[[], None]) -> None:
+        """Ask modules about no further batch until `go_on`; call *then* once about none at all."""
         self._is_held = True
-        self.after_published(lambda: self._do_and_go_on(work))
+        self.after_published(then)
+
+    def go_on(self) -> None:
+        """Ask about what has happened meanwhile, and about what comes."""
+        self._is_held = False
+        if self._open_batch is not None:
+            asyncio.get_running_loop().call_soon(self._ask_modules, self._open_batch)
 
     async def published(self) -> None:
         """Return once everything that has been handed over is in the outboxes."""
@@ -114,14 +131,6 @@ class Publisher:
         await self.published()
         await self.late.close()
         await self.keeper.settle()
-
-    def _do_and_go_on(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        finally:
-            self._is_held = False
-            if self._open_batch is not None:
-                asyncio.get_running_loop().call_soon(self._ask_modules, self._open_batch)
 
     def _ask_modules(self, batch: ChangeBatch) -> None:
         self._open_batch = None

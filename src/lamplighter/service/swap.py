@@ -103,10 +103,10 @@ class ModuleSwap:
 
         def work() -> None:
             try:
-                altered = {*_altered(self.router.modules), *_altered(registrations.modules)}
+                altered = self._altered(registrations)
                 self.router.adopt(registrations)
                 self.late.give_up()
-                self.stream.append(ModulesSwapped(frozenset(altered)))
+                self.stream.append(ModulesSwapped(altered))
                 along()
             except Exception as error:  # noqa: BLE001 - a batch is being published; who waits gets it
                 swapped.set_exception(error)
@@ -115,6 +115,24 @@ class ModuleSwap:
 
         self.publisher.between_batches(work)
         await swapped
+
+    async def hold(self, registrations: Registrations) -> frozenset[UserId]:
+        """Return once nothing is asked of modules, and nothing is appended that they have said.
+
+        That remains so until `go_on`. Returns the users whom the modules, or those of
+        *registrations*, have shown to somebody in an altered state.
+        """
+        held: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.router.hold()
+        self.publisher.hold(lambda: held.set_result(None))
+        await asyncio.shield(held)
+        self.late.give_up()
+        return self._altered(registrations)
+
+    def go_on(self) -> None:
+        """End `hold`: ask the modules, or those that were adopted meanwhile."""
+        self.router.go_on()
+        self.publisher.go_on()
 
     def swapped(self, position: StreamPosition, entry: ModulesSwapped) -> None:
         """Begin anew with everything that the old modules have said."""
@@ -131,6 +149,9 @@ class ModuleSwap:
         self.feed.renew(self.feed.viewers)
         untold = [self.roster.get(user_id) for user_id in self.remotes.take_back()]
         self.background.run(self.reminders.remind(untold))
+
+    def _altered(self, registrations: Registrations) -> frozenset[UserId]:
+        return frozenset(_altered([*self.router.modules, *registrations.modules]))
 
     def _trial_batches(self) -> Iterator[Sequence[UserPresenceState]]:
         altered = self.roster.known_of(_altered(self.router.modules))

@@ -1,0 +1,366 @@
+"""A reload on all nodes of a cluster, within the process."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from typing import Final
+
+import pytest
+
+from lamplighter.clock import next_turn
+from lamplighter.cluster.entries import Changed, LateAnswer, Reminded, SentRoutes
+from lamplighter.cluster.log import Agreed, MessageId, NodeFacts, NodeName, ToldToAll
+from lamplighter.cluster.positions import BEGINNING
+from lamplighter.cluster.wire import decode_record
+from lamplighter.errors import ModuleError, NodesDiffer
+from lamplighter.routing.registrations import Registrations
+from lamplighter.service.cluster_reload import FACT_OF_MODULES
+from lamplighter.service.reload import Reload, ReloadResult
+from tests.cluster.memory_log import Way
+from tests.routing.callbacks import Act, Thinking, answering
+from tests.routing.people import ALICE, BOB, CHARLIE, DORA, state
+from tests.service.nodes import Cluster, Node
+
+OLD: Final = {FACT_OF_MODULES: "old"}
+NEW: Final = {FACT_OF_MODULES: "new"}
+
+
+class Candidate:
+    """Modules that a node has tried."""
+
+    needs_restart: Sequence[str] = ()
+
+    def __init__(self, modules: "FakeModules", registrations: Registrations) -> None:
+        self.registrations = registrations
+        self._modules = modules
+
+    def use(self) -> None:
+        self._modules.in_use = "New"
+
+    async def begin(self) -> None:
+        self._modules.steps.append("begun")
+
+    async def discard(self) -> None:
+        self._modules.steps.append("discarded")
+
+
+class FakeModules:
+    """The modules of one node: `Old` first, and `New` after a reload; both show all to charlie."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.in_use = "Old"
+        self.steps: list[str] = []
+        #: Why the new modules cannot be used here.
+        self.problem: str | None = None
+        #: What trying the new modules waits for.
+        self.tried = asyncio.Event()
+        self.tried.set()
+        self.old: Act = show_charlie
+        self.reload: Reload = node.reload.reload_of(self)
+        node.core.swap.adopt(self.registered("Old", lambda states: self.old(states)))
+
+    def registered(self, name: str, act: Act) -> Registrations:
+        registrations = self.node.core.swap.prepare()
+        registrations.register(name, act, answering(set()))
+        return registrations
+
+    def names(self) -> Sequence[str]:
+        return [self.in_use]
+
+    def digest(self) -> str:
+        return "new"
+
+    async def prepare(self, digest: str) -> Candidate:
+        self.steps.append("tries")
+        await self.tried.wait()
+        if self.problem is not None:
+            raise ModuleError(self.problem)
+        return Candidate(self, self.registered("New", show_charlie))
+
+
+async def show_charlie(states: object) -> object:
+    """Send everything to charlie, who shares no room with anybody."""
+    assert isinstance(states, list)
+    return {CHARLIE: set(states)}
+
+
+class Nodes:
+    """Nodes with their modules."""
+
+    def __init__(self) -> None:
+        self.cluster = Cluster(ALICE, BOB)
+        self.cluster.alike = OLD
+        self.modules: dict[str, FakeModules] = {}
+
+    async def start(self, name: str) -> FakeModules:
+        node = await self.cluster.start(name)
+        self.modules[name] = FakeModules(node)
+        return self.modules[name]
+
+    async def reloads(self, name: str, seconds: float = 2) -> ReloadResult:
+        """Reload at a node, and let time pass."""
+        reloading = asyncio.ensure_future(self.modules[name].reload())
+        await self.cluster.passes(seconds)
+        return await reloading
+
+    def in_use(self) -> list[str]:
+        """Return which modules the nodes use that live: as asked, and as they themselves know."""
+        used: list[str] = []
+        for name in self.cluster.nodes:
+            modules = self.modules[name]
+            assert [it.name for it in modules.node.core.router.modules] == [modules.in_use]
+            used.append(modules.in_use)
+        return used
+
+    async def works(self) -> None:
+        """Tell of a status of each user, on a node that does not own the user."""
+        for user_id in (ALICE, BOB):
+            owner = self.cluster.owner_of(user_id)
+            saved = self.cluster.other_than(owner).set(user_id, "works")
+            await self.cluster.passes(1)
+            assert saved.done()
+            assert saved.exception() is None
+            assert {node.knows(user_id)[1] for node in self.cluster.nodes.values()} == {"works"}
+
+    async def may_join(self, alike: dict[str, str]) -> bool:
+        """Tell whether a node of other modules may join; it leaves at once."""
+        log = self.cluster.server.log()
+        try:
+            lease = await log.join(NodeName("joins"), NodeFacts("x", alike), BEGINNING)
+        except NodesDiffer:
+            return False
+        await log.leave(lease)
+        return True
+
+    async def words(self) -> list[str]:
+        """Return whose word entries have sent to charlie, in the order of the log; "|" agrees."""
+        standing = await self.cluster.server.log().standing()
+        reader = self.cluster.server.log()
+        lease = next(iter(standing.nodes)).lease
+        position, words = standing.complete_after, list[str]()
+        while position < standing.head:
+            records = (await reader.read(lease, position, MessageId(""), timedelta(0))).records
+            position = records[-1].position
+            for record in records:
+                if isinstance(record, Agreed):
+                    words.append("|")
+                elif isinstance(record, ToldToAll):
+                    for entry in decode_record(record.payload).entries:
+                        if isinstance(entry, Changed | LateAnswer | Reminded):
+                            words += _words(entry.routes)
+        return words
+
+
+def _words(routes: SentRoutes) -> list[str]:
+    sent = [route for by_user in routes.values() for route in by_user.values()]
+    return [module.name for route in sent for module in route.modules]
+
+
+@pytest.fixture
+async def nodes() -> AsyncIterator[Nodes]:
+    """Nodes a, b and c, each with its share."""
+    nodes = Nodes()
+    for name in "abc":
+        await nodes.start(name)
+    await nodes.cluster.passes(4)
+    yield nodes
+    await nodes.cluster.stop()
+
+
+async def test_all_nodes(nodes: Nodes) -> None:
+    """A reload at one node puts the new modules in use at all, and stops the old ones."""
+    assert await nodes.reloads("b") == ReloadResult(["New"])
+    assert nodes.in_use() == ["New"] * 3
+    assert [it.steps for it in nodes.modules.values()] == [["tries", "begun"]] * 3
+    await nodes.works()
+
+
+async def test_who_may_join_afterwards(nodes: Nodes) -> None:
+    """After a reload a node with the new modules may join, and one with the old ones may not."""
+    assert (await nodes.may_join(OLD), await nodes.may_join(NEW)) == (True, False)
+    await nodes.reloads("a")
+    assert (await nodes.may_join(OLD), await nodes.may_join(NEW)) == (False, True)
+
+
+async def test_a_lease_lost_afterwards(nodes: Nodes) -> None:
+    """A node that loses its lease after a reload joins again with the new modules."""
+    await nodes.reloads("a")
+    b = nodes.cluster.nodes["b"]
+    b.log.way = Way.CLOSED
+    await nodes.cluster.passes(5)
+    b.log.way = Way.OPEN
+    await nodes.cluster.passes(5)
+    await nodes.works()
+    assert len((await b.log.standing()).nodes) == 3
+
+
+async def test_one_that_cannot(nodes: Nodes) -> None:
+    """If one node cannot use them, no node does; the result names the node and its problem."""
+    nodes.modules["c"].problem = "modules[0].config: desk is missing"
+    problem = "node c: modules[0].config: desk is missing"
+    assert await nodes.reloads("a") == ReloadResult(["Old"], problem)
+    assert nodes.in_use() == ["Old"] * 3
+    steps = [it.steps for it in nodes.modules.values()]
+    assert steps == [["tries", "discarded"], ["tries", "discarded"], ["tries"]]
+    assert await nodes.may_join(OLD)
+    nodes.modules["c"].problem = None
+    assert await nodes.reloads("a") == ReloadResult(["New"])
+    assert nodes.in_use() == ["New"] * 3
+
+
+async def test_one_that_does_not_answer(nodes: Nodes) -> None:
+    """A node that does not answer within a minute keeps all with the old modules."""
+    nodes.modules["b"].tried.clear()
+    result = await nodes.reloads("a", 61)
+    assert result == ReloadResult(["Old"], "node b does not answer")
+    nodes.modules["b"].tried.set()
+    await nodes.cluster.passes(1)
+    assert nodes.in_use() == ["Old"] * 3
+    assert [it.steps for it in nodes.modules.values()] == [["tries", "discarded"]] * 3
+    await nodes.works()
+
+
+async def test_one_that_dies(nodes: Nodes) -> None:
+    """If a node dies before it has answered, the others do without it."""
+    nodes.modules["b"].tried.clear()
+    reloading = asyncio.ensure_future(nodes.modules["a"].reload())
+    await nodes.cluster.passes(1)
+    nodes.cluster.kill("b")
+    await nodes.cluster.passes(6)
+    assert await reloading == ReloadResult(["New"])
+    assert nodes.in_use() == ["New"] * 2
+
+
+async def test_one_that_joins(nodes: Nodes) -> None:
+    """A node that joins in the middle keeps all with the old modules, and the next reload works."""
+    nodes.modules["b"].tried.clear()
+    reloading = asyncio.ensure_future(nodes.modules["a"].reload())
+    await nodes.cluster.passes(1)
+    await nodes.start("d")
+    await nodes.cluster.passes(1)
+    assert await reloading == ReloadResult(["Old"], "node d has joined meanwhile")
+    nodes.modules["b"].tried.set()
+    await nodes.cluster.passes(1)
+    assert nodes.in_use() == ["Old"] * 4
+    assert await nodes.reloads("a") == ReloadResult(["New"])
+    assert nodes.in_use() == ["New"] * 4
+
+
+async def test_two_at_once(nodes: Nodes) -> None:
+    """Of two reloads at one time, the first in the log is carried out, the other one refused."""
+    both = [asyncio.ensure_future(nodes.modules[it].reload()) for it in "ab"]
+    await nodes.cluster.passes(2)
+    problem = "node a reloads the modules of all nodes already"
+    assert await both[0] == ReloadResult(["New"])
+    assert (await both[1]).problem == problem
+    assert nodes.in_use() == ["New"] * 3
+
+
+async def test_an_asker_that_dies(nodes: Nodes) -> None:
+    """If the asker dies, whenever that is, all others use the same modules, and go on."""
+    for at in range(0, 60, 4):
+        nodes = Nodes()
+        for name in "abc":
+            await nodes.start(name)
+        await nodes.cluster.passes(4)
+        reloading = asyncio.ensure_future(nodes.modules["a"].reload())
+        for _ in range(at):
+            await next_turn()
+        nodes.cluster.kill("a")
+        await nodes.cluster.passes(8)
+        assert len(set(nodes.in_use())) == 1
+        await nodes.works()
+        used = nodes.in_use()[0]
+        assert (await nodes.may_join(OLD), await nodes.may_join(NEW)) == (
+            used == "Old",
+            used == "New",
+        )
+        assert await nodes.reloads("b") == ReloadResult(["New"])
+        reloading.cancel()
+        await nodes.cluster.stop()
+
+
+async def test_one_instant(nodes: Nodes) -> None:
+    """In the order of the log the old modules have the last word before the new ones the first."""
+    for at in range(0, 60, 3):
+        nodes = Nodes()
+        for name in "ab":
+            await nodes.start(name)
+        await nodes.cluster.passes(4)
+        reloading = asyncio.ensure_future(nodes.modules["a"].reload())
+        reminding: list[asyncio.Future[None]] = []
+        for turn in range(60):
+            if turn >= at and turn % 2:
+                for node, user_id in zip(nodes.cluster.nodes.values(), (ALICE, BOB), strict=True):
+                    node.set(user_id, f"{turn}")
+                    reminders = node.core.reminders
+                    reminding.append(asyncio.ensure_future(reminders.remind([state(user_id)])))
+            await next_turn()
+        await nodes.cluster.passes(2)
+        assert await reloading == ReloadResult(["New"])
+        await asyncio.gather(*reminding)
+        await nodes.works()
+        words = await nodes.words()
+        before = words.index("|")
+        assert set(words[:before]) <= {"Old"}
+        assert set(words[before + 1 :]) == {"New"}
+        await nodes.cluster.stop()
+
+
+async def test_late_answers(nodes: Nodes) -> None:
+    """What an old module answers after a reload is delivered on no node."""
+    thinking = Thinking()
+    for modules in nodes.modules.values():
+        modules.old = thinking
+    nodes.cluster.owner_of(BOB).set(BOB, "hello")
+    a = nodes.cluster.nodes["a"]
+    owner = nodes.cluster.owner_of(ALICE)
+    reminding = asyncio.ensure_future(owner.core.reminders.remind([state(ALICE)]))
+    await nodes.cluster.passes(1)
+    assert len(thinking.asked) == 2
+    assert await nodes.reloads("a") == ReloadResult(["New"])
+    for asked in list(thinking.asked):
+        thinking.answer({CHARLIE: set(asked), DORA: set(asked)})
+    await nodes.cluster.passes(1)
+    await reminding
+    assert "Old" not in await nodes.words()
+    assert a.sees(CHARLIE, BOB) == ("nothing", None)
+
+
+async def test_a_node_that_is_cut_off(nodes: Nodes) -> None:
+    """A node that was cut off during a reload ends: a restart takes the modules."""
+    b = nodes.cluster.nodes["b"]
+    b.log.way = Way.CLOSED
+    await nodes.cluster.passes(5)
+    assert await nodes.reloads("a") == ReloadResult(["New"])
+    b.log.way = Way.OPEN
+    await nodes.cluster.passes(3)
+    assert [str(it) for it in b.ended] == [
+        "the other nodes have replaced their modules while this node was away: start it again"
+        " with the same modules"
+    ]
+
+
+async def test_a_log_that_does_not_answer(nodes: Nodes) -> None:
+    """Whenever the asker is cut off, in the end all living nodes have the same modules."""
+    for at in range(0, 60, 4):
+        for way in (Way.CLOSED, Way.ANSWERS_LOST):
+            nodes = Nodes()
+            for name in "ab":
+                await nodes.start(name)
+            await nodes.cluster.passes(4)
+            reloading = asyncio.ensure_future(nodes.modules["a"].reload())
+            for _ in range(at):
+                await next_turn()
+            a = nodes.cluster.nodes["a"]
+            a.log.way = way
+            await nodes.cluster.passes(5)
+            a.log.way = Way.OPEN
+            await nodes.cluster.passes(5)
+            assert len(set(nodes.in_use())) == 1 or a.ended
+            result = await reloading
+            assert a.ended or (result.problem is None) == (nodes.in_use() == ["New", "New"])
+            if not a.ended:
+                await nodes.works()
+            await nodes.cluster.stop()
