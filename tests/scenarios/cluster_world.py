@@ -393,6 +393,9 @@ class RandomCluster(Cluster):
     def _look(self) -> None:
         """Compare the nodes as they are now."""
         now = self.clock.now()
+        ways = {it.log.way for it in self.nodes.values()}
+        if now < self._agree_from and ways != {Way.OPEN}:
+            self._agree_from = after(now, _TOLD_AGAIN)
         for user_id in PEOPLE:
             deciding = [it for it in self.doors if self.nodes[it].owns(user_id)]
             places = [self.nodes[it].core.feed.position >> 16 for it in deciding]
