@@ -126,7 +126,7 @@ def test_the_command(run: Run, tmp_path: Path, valkey: ValkeyServer) -> None:
 
     nobody = run("cluster", "status", "-c", path)
     assert (nobody.exit_code, nobody.out) == (1, "")
-    assert nobody.err == "error: the log has no data\n"
+    assert nobody.err == "error: cluster.bus: the log has no data\n"
     asyncio.run(nodes("a owns all"))
     good = run("cluster", "status", "-c", path)
     assert (good.exit_code, good.err) == (0, "")
@@ -148,7 +148,7 @@ def test_nobody_answers(run: Run, tmp_path: Path) -> None:
     ran = run("cluster", "status", "-c", path)
     assert (ran.exit_code, ran.out) == (1, "")
     [line] = ran.err.splitlines()
-    assert line.startswith("error: cannot connect to ")
+    assert line.startswith("error: cluster.bus: cannot connect to ")
 
 
 def test_a_server_alone(run: Run, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The unit for systemd."""
+"""The units for systemd."""
 
 import configparser
 import shutil
@@ -25,11 +25,16 @@ needs_systemd = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
-def unit(tmp_path: Path) -> Path:
-    """The unit with the command of this checkout, because the unit's command is not installed."""
-    path = tmp_path / "lamplighter.service"
-    path.write_text(UNIT.replace(INSTALLED, str(Path(sys.executable).with_name("lamplighter"))))
+@pytest.fixture(params=["lamplighter.service", "nodes/lamplighter@.service"])
+def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Each unit with the command of this checkout, because the units' command is not installed."""
+    source = DEPLOY / str(request.param)
+    path = tmp_path / source.name.replace("@", "@a")
+    path.write_text(
+        source.read_text(encoding="utf-8").replace(
+            INSTALLED, str(Path(sys.executable).with_name("lamplighter"))
+        )
+    )
     return path
 
 

@@ -14,7 +14,7 @@ from lamplighter.cluster.condition import BEHIND, ClusterCondition, ClusterWatch
 from lamplighter.cluster.log import PARTITIONS, Log
 from lamplighter.cluster.positions import BEGINNING
 from lamplighter.config import load_config
-from lamplighter.errors import ConfigError
+from lamplighter.errors import ClusterUnavailable, ConfigError
 
 __all__ = ["condition_of", "look_at_cluster", "status_json", "status_lines"]
 
@@ -38,6 +38,8 @@ def look_at_cluster(path: Path) -> ClusterCondition:
         log = open_log(settings.bus, config.server_name, clock)
         try:
             return await condition_of(log, clock)
+        except ClusterUnavailable as error:
+            raise ClusterUnavailable(f"cluster.bus: {error}") from error
         finally:
             await log.close()
 

@@ -23,7 +23,7 @@ __all__ = ["MOST_TO_END", "LastResort", "leaving_threads_behind", "run"]
 
 #: How long a process has to end once it was told to. The steps of a stop take less; what takes
 #: more holds the event loop. `TimeoutStopSec=` of the service is longer.
-MOST_TO_END: Final = timedelta(seconds=28)
+MOST_TO_END: Final = timedelta(seconds=31)
 
 #: How long the process waits for tasks and threads that are about to end.
 _PATIENCE: Final = timedelta(seconds=1)
