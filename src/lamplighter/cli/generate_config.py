@@ -32,6 +32,10 @@ server_name: "{server_name}"
 # postgresql://lamplighter:password@localhost/lamplighter, for example.
 #database: null
 
+# This process as one of several nodes over that database and one Valkey: a mapping with the name of
+# this node and the URL of the Valkey, {{node: a, bus: redis://127.0.0.1:6379/0}} for example.
+#cluster: null
+
 # Where clients reach this server from outside; modules may ask for it.
 #public_baseurl: https://{server_name}/
 
