@@ -15,7 +15,7 @@ from lamplighter.modules.background import resolved
 from lamplighter.modules.host import PresenceListener, ServerFacts
 from lamplighter.modules.loader import ConfiguredModule, LoadedModule, ModuleStyle
 from lamplighter.modules.module_set import ModuleSet
-from lamplighter.modules.runtime import ModuleRuntime
+from lamplighter.modules.runtime import ModuleRuntime, ReloadSource
 from lamplighter.modules.sqlite import sqlite_databases
 from lamplighter.ports import Account, Json, Profile, Requester
 from lamplighter.presence.state import Presence, UserPresenceState
@@ -158,7 +158,12 @@ def _is_wanted(event: Json, wanted: Sequence[tuple[str, str | None]]) -> bool:
 class World:
     """The modules of a server, on fakes."""
 
-    def __init__(self, clock: FakeClock | None = None, **facts: Any) -> None:
+    def __init__(
+        self,
+        clock: FakeClock | None = None,
+        source: ReloadSource | None = None,
+        **facts: Any,
+    ) -> None:
         self.clock = clock or FakeClock()
         self.router = FakeRouter()
         self.host = FakeHost()
@@ -174,7 +179,7 @@ class World:
             clock=self.clock,
             make_databases=partial(sqlite_databases, None),
         )
-        self.runtime = ModuleRuntime(exchange, make_set)
+        self.runtime = ModuleRuntime(exchange, make_set, source)
 
     def api(self, module: str = "TestModule") -> ModuleApi:
         return self.runtime.make_api(module)

@@ -1,12 +1,20 @@
 """The modules of a server, from loading to the stop, with modules as authors write them."""
 
+import asyncio
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lamplighter.config import parse_config_text
 from lamplighter.errors import ModuleError
 from lamplighter.modules import synapse_paths
+from lamplighter.modules.loader import ConfiguredModule
+from lamplighter.modules.runtime import ReloadSource
+from tests.compat.modules.busy_modules import FromThread
 from tests.modules.fakes import BOB, World, entry, legacy
+from tests.routing.callbacks import turns
 
 
 async def test_failed_load(world: World) -> None:
@@ -32,3 +40,46 @@ async def test_imported_functions_know_their_module(world: World, logged: list[A
     assert [(line["module"], line["desc"]) for line in logged if "desc" in line] == [
         ("ServicesRouter", "ServicesRouter.send_current_presences_to")
     ]
+
+
+def reloaded_from(*entries: ConfiguredModule) -> ReloadSource:
+    """Return a source whose configuration has *entries*."""
+    config = parse_config_text("server_name: example.com", Path("memory.yaml"))
+    return ReloadSource(config, lambda: config, lambda _config: entries)
+
+
+async def test_modules_that_differ() -> None:
+    """Modules with another digest than the expected one are not even loaded."""
+    world = World(source=reloaded_from(entry("quick.Never", {})))
+    with pytest.raises(ModuleError, match="the modules in its configuration differ"):
+        await world.runtime.prepare("another")
+    await world.runtime.stop()
+
+
+async def test_one_set_is_tried_at_a_time() -> None:
+    """Other modules are tried once those before are discarded; a stop discards what is tried."""
+    world = World(source=reloaded_from())
+    digest = world.runtime.digest()
+    first = await world.runtime.prepare(digest)
+    preparing = asyncio.ensure_future(world.runtime.prepare(digest))
+    await turns(20)
+    assert not preparing.done()
+    await first.discard()
+    await first.discard()
+    second = await preparing
+    await world.runtime.stop()
+    second.use()
+    await second.begin()
+    assert world.runtime.names() == ()
+
+
+async def test_what_is_tried_is_used() -> None:
+    """Modules that were tried are those of the server once they are used."""
+    module = replace(entry("busy_modules.FromThread", {"users": []}), factory=FromThread)
+    world = World(source=reloaded_from(module))
+    tried = await world.runtime.prepare(world.runtime.digest())
+    assert world.runtime.names() == ()
+    tried.use()
+    await tried.begin()
+    assert world.runtime.names() == ("FromThread",)
+    await world.runtime.stop()

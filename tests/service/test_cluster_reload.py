@@ -342,6 +342,21 @@ async def test_a_node_that_is_cut_off(nodes: Nodes) -> None:
     ]
 
 
+async def test_a_node_that_never_learns(nodes: Nodes) -> None:
+    """A node that differs since the log has lost what the others agreed on ends, too."""
+    b = nodes.cluster.nodes["b"]
+    b.log.way = Way.CLOSED
+    await nodes.cluster.passes(5)
+    assert await nodes.reloads("a") == ReloadResult(["New"])
+    nodes.cluster.server.lose_data()
+    await nodes.cluster.passes(3)
+    b.log.way = Way.OPEN
+    await nodes.cluster.passes(8)
+    assert b.ended == []
+    await nodes.cluster.passes(5)
+    assert [type(it) for it in b.ended] == [NodesDiffer]
+
+
 async def test_a_log_that_does_not_answer(nodes: Nodes) -> None:
     """Whenever the asker is cut off, in the end all living nodes have the same modules."""
     for at in range(0, 60, 4):

@@ -16,7 +16,13 @@ import structlog
 from lamplighter.clock import Clock, Timestamp, after, sleep
 from lamplighter.cluster.log import LEASE, ClusterStanding, Lease, Log, NodeFacts, NodeName
 from lamplighter.cluster.positions import BEGINNING
-from lamplighter.errors import ClusterRefused, ClusterUnavailable, LeaseLost, NodeNameInUse
+from lamplighter.errors import (
+    ClusterRefused,
+    ClusterUnavailable,
+    LeaseLost,
+    NodeNameInUse,
+    NodesDiffer,
+)
 from lamplighter.ids import StreamPosition
 
 __all__ = ["OUT", "RENEWED_EVERY", "LeaseHolder", "LeaseListener"]
@@ -26,6 +32,8 @@ _log = structlog.get_logger(__name__)
 RENEWED_EVERY: Final = timedelta(milliseconds=500)
 #: A node counts itself out so long after it sent the last renewal that was answered.
 OUT: Final = timedelta(seconds=3)
+#: A node that the others refuse for so long, because it differs, tries no more.
+_DIFFERS_FOR: Final = timedelta(seconds=10)
 
 
 class LeaseListener(Protocol):
@@ -46,6 +54,9 @@ class LeaseListener(Protocol):
 
     def cut_off(self, error: ClusterUnavailable) -> None:
         """The node is out: it answers nothing but errors until `began`."""
+
+    def refused(self, error: ClusterRefused) -> None:
+        """The node does not get another lease: only a restart of the process helps."""
 
     async def renewed(self, lease: Lease, standing: ClusterStanding) -> None:
         """The lease was renewed."""
@@ -76,6 +87,8 @@ class LeaseHolder:
         #: When the last renewal that was answered was sent.
         self._renewed = Timestamp(0)
         self._is_out = False
+        #: Since when the node has been refused because it differs; None if it is not.
+        self._differs_since: Timestamp | None = None
         #: How many leases were lost.
         self.lost = 0
         self._keeping: asyncio.Task[None] | None = None
@@ -157,6 +170,7 @@ class LeaseHolder:
 
     def _put(self, lease: Lease, standing: ClusterStanding, sent: Timestamp) -> None:
         self._lease, self._standing, self._renewed, self._is_out = lease, standing, sent, False
+        self._differs_since = None
         self._tell_time(standing.now)
 
     async def _keep(self) -> None:
@@ -166,6 +180,9 @@ class LeaseHolder:
                 await self._renew_or_join()
             except LeaseLost as error:
                 self.fail(error)
+            except NodesDiffer as error:
+                if self._is_refused_for_good(error):
+                    return
             except ClusterRefused as error:
                 _log.error("this node cannot join its cluster again", problem=str(error))
             except ClusterUnavailable as error:
@@ -175,6 +192,20 @@ class LeaseHolder:
             if self._clock.now() >= after(self._renewed, OUT) and not self._is_out:
                 self._is_out = True
                 self._be_out(LeaseLost("this node has not reached the log for too long"))
+
+    def _is_refused_for_good(self, error: NodesDiffer) -> bool:
+        """Tell whether the others have differed for so long that they will go on to do so.
+
+        It may be that they have agreed on something that this node has yet to read.
+        """
+        now = self._clock.now()
+        if self._differs_since is None:
+            self._differs_since = now
+            _log.error("this node cannot join its cluster again", problem=str(error))
+        is_for_good = now >= after(self._differs_since, _DIFFERS_FOR)
+        if is_for_good and self._listener is not None:
+            self._listener.refused(error)
+        return is_for_good
 
     def _be_out(self, error: ClusterUnavailable) -> None:
         self.fail(error)

@@ -182,6 +182,9 @@ class ClusterNode:
     def cut_off(self, error: ClusterUnavailable) -> None:
         self._ownership.cut_off(error)
 
+    def refused(self, error: ClusterRefused) -> None:
+        self._give_up(error)
+
     async def renewed(self, lease: Lease, standing: ClusterStanding) -> None:
         """Take what nobody owns, and begin to give what others should own."""
         living = {it.lease for it in standing.nodes}

@@ -33,12 +33,17 @@ class TriedModules:
         return self._modules.registrations
 
     def use(self) -> None:
-        """Let calls of these modules take effect from this instant, and none of the old ones."""
-        self._old = self._replace(self._modules)
+        """Let calls of these modules take effect from this instant, and none of the old ones.
+
+        Does nothing if they are discarded: then the server stops.
+        """
+        if not self._is_discarded:
+            self._old = self._replace(self._modules)
 
     async def begin(self) -> None:
-        """Begin the background work of these modules, and stop the old ones."""
-        assert self._old is not None  # `use` comes before
+        """Begin the background work of these modules, and stop the old ones, if they are in use."""
+        if self._old is None:
+            return
         try:
             self._modules.start()
             await self._old.stop()

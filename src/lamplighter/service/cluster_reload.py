@@ -290,6 +290,9 @@ class ClusterReload:
         self.background.run(round_.modules.begin())
         if self._lease is not None and self._lease != round_.lease:
             self.holder.fail(LeaseLost("this node has joined with its old modules"))
+        if round_.by != self._lease:
+            names = list(self._modules.names()) if self._modules else []
+            _log.info("modules reloaded", modules=names, asked_by=round_.by.node)
         round_.is_agreed = True
         self._news.set()
         return ModulesSwapped(frozenset[UserId]().union(*round_.held.values()))
@@ -341,6 +344,9 @@ class ClusterReload:
         round_, self._round = self._round, None
         if round_ is None:
             return
+        if round_.by != self._lease:
+            by = round_.by.node
+            _log.info("modules not reloaded: the old ones go on", asked_by=by)
         if round_.begins_to_hold:
             self.swap.go_on()
         if round_.modules is not None:
