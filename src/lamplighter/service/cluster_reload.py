@@ -164,8 +164,18 @@ class ClusterReload:
     # --- the asker ------------------------------------------------------------------------
 
     async def _reload_once(self, modules: Reloadable) -> ReloadResult:
-        async with self._one_at_a_time:
-            return await carried_out(self._reload(modules), modules.names)
+        """Reload, even if whoever waits is gone: a step that is under way must be seen through."""
+        result: asyncio.Future[ReloadResult] = asyncio.get_running_loop().create_future()
+
+        async def work() -> None:
+            try:
+                async with self._one_at_a_time:
+                    result.set_result(await carried_out(self._reload(modules), modules.names))
+            finally:
+                result.cancel()  # if there is none, because the server stops
+
+        self.background.run(work())
+        return await asyncio.shield(result)
 
     async def _reload(self, modules: Reloadable) -> Sequence[str]:
         lease, asked = self._lease, self._living
