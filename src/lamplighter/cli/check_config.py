@@ -45,7 +45,9 @@ def check_config(path: Path) -> Iterator[str]:
 async def _load(config: Config) -> tuple[Sequence[LoadedModule], Sequence[ConfiguredModule]]:
     """Build the server that `serve` would build, without side effects."""
     routing = msgspec.structs.replace(config.routing, record=None)
-    alone = msgspec.structs.replace(config, federation=FederationSettings(), routing=routing)
+    alone = msgspec.structs.replace(
+        config, federation=FederationSettings(), routing=routing, cluster=None
+    )
     server = await build(alone, SystemClock(), Storage.in_memory())
     try:
         return server.modules.loaded, server.modules.left_out

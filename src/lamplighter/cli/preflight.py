@@ -8,17 +8,19 @@ migrated.
 import asyncio
 import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
+from lamplighter.app.cluster import open_log
 from lamplighter.app.federation import signing_key_path
 from lamplighter.app.storage import open_postgresql, sharing_of
 from lamplighter.cli.running import addresses_of, find_running_server
-from lamplighter.config import Address, Config, DatabaseUrl
+from lamplighter.clock import SystemClock
+from lamplighter.config import Address, BusUrl, Config, DatabaseUrl
 from lamplighter.database.adapter import Sharing
 from lamplighter.database.migrate import check_file, check_server
-from lamplighter.errors import ConfigError, StorageUnavailable
+from lamplighter.errors import ClusterUnavailable, ConfigError, LogLost, StorageUnavailable
 from lamplighter.federation.keys import SigningKeys
 from lamplighter.federation.transport import tls_context
 from lamplighter.modules.storage import ModulePlace
@@ -28,7 +30,10 @@ __all__ = ["CHECKS", "check_database", "check_surroundings"]
 
 
 def check_surroundings(config: Config) -> None:
-    """Raise `ConfigError` for the first problem that keeps a server from starting."""
+    """Raise `ConfigError` for the first problem that keeps a server from starting.
+
+    Raises `ClusterUnavailable` for a log that cannot be reached now.
+    """
     for check in CHECKS:
         check(config)
 
@@ -83,6 +88,23 @@ async def _check_module_data(config: Config, url: DatabaseUrl) -> None:
         raise ConfigError(f"database: {url.shown}: {error}") from None
     finally:
         await database.close()
+
+
+def _log(config: Config) -> None:
+    """Ask the log of the cluster, without joining it."""
+    if config.cluster is not None:
+        asyncio.run(_check_log(config, config.cluster.bus))
+
+
+async def _check_log(config: Config, bus: BusUrl) -> None:
+    log = open_log(bus, config.server_name, SystemClock())
+    try:
+        with suppress(LogLost):  # no node has joined so far
+            await log.standing()
+    except ClusterUnavailable as error:
+        raise ClusterUnavailable(f"cluster.bus: {error}") from error
+    finally:
+        await log.close()
 
 
 def _record(config: Config) -> None:
@@ -158,6 +180,7 @@ def _check_writable(path: Path, complaint: str) -> None:
 #: In the order of a start.
 CHECKS: Final[tuple[Callable[[Config], None], ...]] = (
     _data_dir,
+    _log,
     _databases,
     _record,
     _signing_key,

@@ -292,18 +292,21 @@ class InMemoryServer:
     async def start(self) -> None:
         """Start the server; for one with a data directory, with what it knew before."""
         if self._data_dir is None:
-            # Nothing is kept: an operator's own database is left alone.
+            # Nothing is kept: an operator's own database is left alone. So is the cluster, below.
             storage = Storage.in_memory()
         else:
             if self._config.database is None:
                 Storage.prepare(self._data_dir)
             storage = Storage.of(msgspec.structs.replace(self._config, data_dir=self._data_dir))
         self._kept_in = storage
+        config = self._config
+        if self._log is None:
+            config = msgspec.structs.replace(config, cluster=None)
         with ExitStack() as until_stopped:
             until_stopped.enter_context(counting_executors())
             until_stopped.enter_context(modules_by(self.clock))
             self._running = await build(
-                self._config,
+                config,
                 self.clock,
                 storage,
                 self._modules,
