@@ -33,7 +33,7 @@
         ├── MissingToken, UnknownToken, UserDeactivated
         ├── Unauthorized            another server does not prove its identity
         ├── InteractiveAuthNeeded   the request needs a password, or another stage, as well
-        ├── Forbidden, NotFound, Unrecognized, MethodNotAllowed
+        ├── Forbidden, GuestForbidden, NotFound, Unrecognized, MethodNotAllowed
         ├── UserInUse, InvalidUsername, RoomInUse, RegistrationClosed
         ├── TooSlow                 the body did not arrive in time
         └── LimitExceeded           too many requests: come back after `retry_after`
