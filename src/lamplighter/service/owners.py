@@ -42,7 +42,7 @@ from lamplighter.errors import ClusterUnavailable, StorageUnavailable
 from lamplighter.ids import UserId
 from lamplighter.ports import PresenceStore
 from lamplighter.presence.changes import Change, ChangeReason
-from lamplighter.presence.events import Event, StatusSet
+from lamplighter.presence.events import Event, StatusSet, SyncEnded, Syncing
 from lamplighter.presence.machine import TrackedUser
 from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.service.announcing import Announcing
@@ -63,7 +63,8 @@ _log = structlog.get_logger(__name__)
 #: An event waits so long for the answer of its owner.
 MOST_WAITED_FOR: Final = timedelta(seconds=5)
 _LOOKS_EVERY: Final = timedelta(milliseconds=500)
-#: At most this many events wait for owners; further ones fail at once.
+#: If so many events wait for owners, further commands fail at once. What polls say always waits: as
+#: many clients are connected, and a client that is not named to the owner would go offline.
 MOST_WAITING: Final = 20_000
 #: What changed so shortly before a loss of the log's data may not have reached every node.
 _TOLD_AGAIN: Final = timedelta(minutes=1)
@@ -148,7 +149,8 @@ class Owners:
             return self._decide(self._lease, event)
         answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         answered.add_done_callback(_retrieve)
-        if len(self._waiting) >= MOST_WAITING:
+        is_of_polls = isinstance(event, Syncing | SyncEnded)
+        if len(self._waiting) >= MOST_WAITING and not is_of_polls:
             answered.set_exception(ClusterUnavailable("too many events wait for other nodes"))
             return answered
         until = after(self.clock.now(), MOST_WAITED_FOR)
