@@ -13,7 +13,7 @@ BENCH ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test test-interop bench lint types architecture tests tests-in-memory docs generated format lock clean
+.PHONY: help setup run check test test-interop chaos bench lint types architecture tests tests-in-memory docs generated format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -34,6 +34,9 @@ tests-in-memory: $(VENV)/.dev ## the tests that start no process, with few rando
 
 test-interop: $(VENV)/.dev $(SYNAPSE_VENV)/.synapse ## federation with a real Synapse in its own environment; an installation
 	$(BIN)/pytest -m interop tests/federation_interop tests/deploy
+
+chaos: $(VENV)/.dev ## kill, freeze and cut off real nodes for a minute; CHAOS_SECONDS=3600 CHAOS_SEED=7
+	CHAOS_SECONDS=$${CHAOS_SECONDS:-60} $(VENV)/bin/pytest -q tests/interop/test_chaos.py
 
 bench: $(VENV)/.bench $(SYNAPSE_VENV)/.synapse ## measure beside a real Synapse; BENCH=--quick takes three minutes
 	$(BIN)/python -m bench $(BENCH)
