@@ -22,8 +22,9 @@ PATIENCE: Final = aiohttp.ClientTimeout(total=10)
 _POLL_MS: Final = 4_000
 #: Whoever was answered at least so often, in seconds, is never shown offline.
 _STEADY: Final = 20.0
-#: What a node may answer while there are faults; 401 where a client was logged out.
-_ALLOWED: Final = frozenset({200, 401, 503})
+#: What a node may answer while there are faults: 401 where a client was logged out, 403 to a leave
+#: after a join that failed.
+_ALLOWED: Final = frozenset({200, 401, 403, 503})
 
 
 _clock: Final = SystemClock()
