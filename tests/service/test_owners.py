@@ -235,3 +235,24 @@ async def test_a_lost_lease_is_soon_replaced(cluster: Cluster) -> None:
     await cluster.passes(1)
     assert saving.exception() is None
     assert [it.knows(BOB) for it in (a, b)] == [("online", "after")] * 2
+
+
+async def test_an_answer_older_than_a_lease(cluster: Cluster) -> None:
+    """An answer of the log that does not know a lease yet ends no polls that the lease vouches for.
+
+    Once two answers in a row do not know it, the lease is dead.
+    """
+    owner = cluster.owner_of(BOB)
+    other = cluster.other_than(owner)
+    other.poll(BOB)
+    await cluster.passes(1)
+    lease = owner.holder.lease
+    assert lease is not None
+    owner.owners.living({lease})
+    owner.owners.living({lease, *(it.lease for it in owner.holder.standing.nodes)})
+    await cluster.passes(60)
+    assert owner.knows(BOB) == ("online", None)
+    owner.owners.living({lease})
+    owner.owners.living({lease})
+    await cluster.passes(40)
+    assert owner.knows(BOB) == ("offline", None)

@@ -112,6 +112,8 @@ class Owners:
     _deciding: "set[asyncio.Future[None]]" = field(init=False, default_factory=set)
     #: The messages that are about to be said.
     _messages: dict[Lease, list[bytes]] = field(init=False, default_factory=dict)
+    #: The leases that this node has heard of, and that did not live at the last renewal.
+    _missing: AbstractSet[Lease] = field(init=False, default=frozenset())
     #: How many events were said to other nodes.
     events_said: int = field(init=False, default=0)
     #: When the log had lost its data; None if it has not.
@@ -229,10 +231,14 @@ class Owners:
         saving.add_done_callback(lambda it: self._send(by, EventTaken(number, _outcome(it))))
 
     def living(self, leases: AbstractSet[Lease]) -> None:
-        for event in self._vouchers.died(lambda lease: lease not in leases):
+        asked = {it.said_to for it in self._waiting.values() if it.said_to is not None}
+        missing = (self._vouchers.leases() | asked) - leases
+        # One answer of the log may be older than a lease of which this node has heard already.
+        dead, self._missing = missing & self._missing, missing
+        for event in self._vouchers.died(dead.__contains__):
             self.intake.decide(event)
         for waiting in self._waiting.values():
-            if waiting.said_to is None or waiting.said_to not in leases:
+            if waiting.said_to is None or waiting.said_to in dead:
                 self._say(waiting)
 
     def log_lost(self) -> None:

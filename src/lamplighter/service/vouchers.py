@@ -55,6 +55,10 @@ class Vouchers:
         for device in [it for it in self._polling if is_theirs(it.user_id)]:
             del self._polling[device]
 
+    def leases(self) -> set[Lease]:
+        """Return the leases of the nodes that say anything."""
+        return {lease for said in self._polling.values() for lease in said}
+
     def said(self, is_theirs: Callable[[UserId], bool]) -> list[Event]:
         """Return what all nodes say of the devices of users of whom *is_theirs* is true."""
         return [
