@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from lamplighter.cluster.partitions import ALL_PARTITIONS
 from lamplighter.errors import ClusterUnavailable, LeaseLost, StorageUnavailable
 from lamplighter.ids import UserId
 from lamplighter.ports import Requester
@@ -256,3 +257,16 @@ async def test_an_answer_older_than_a_lease(cluster: Cluster) -> None:
     owner.owners.living({lease})
     await cluster.passes(40)
     assert owner.knows(BOB) == ("offline", None)
+
+
+async def test_what_a_poll_says_is_not_lost(cluster: Cluster) -> None:
+    """If the owner takes in nothing for longer than an event waits, it hears later who polls."""
+    owner = cluster.owner_of(BOB)
+    other = cluster.other_than(owner)
+    owner.owners.hold(ALL_PARTITIONS)
+    other.poll(BOB)
+    await cluster.passes(7)
+    assert owner.knows(BOB) == ("offline", None)
+    owner.owners.release(ALL_PARTITIONS)
+    await cluster.passes(6)
+    assert owner.knows(BOB) == ("online", None)

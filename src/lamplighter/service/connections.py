@@ -177,6 +177,14 @@ class Connections:
             if is_theirs(requester.user_id):
                 self._feed(_event(requester, connection.said.set_presence))
 
+    def repeat_device(self, user_id: UserId, device_id: DeviceId) -> None:
+        """Say again what the polls of one device say, or that there are none."""
+        connection = self._connections.get(Requester(user_id, device_id))
+        if connection is None:
+            self._feed(SyncEnded(user_id, device_id))
+        else:
+            self._feed(_event(connection.requester, connection.said.set_presence))
+
     def forget(self, user_id: UserId, device_id: DeviceId) -> bool:
         """The device is gone; should it come back, it is a new one. Tell whether it polled."""
         return self._connections.pop(Requester(user_id, device_id), None) is not None

@@ -340,7 +340,10 @@ class Owners:
         self._send(owner, EventSaid(waiting.number, waiting.event))
 
     def _end_waiting(self) -> None:
-        """Let events fail whose owner has not answered for too long."""
+        """Let events fail whose owner has not answered for too long.
+
+        It is not known whether the owner has heard them. What polls say now is said again.
+        """
         now = self.clock.now()
         for waiting in list(self._waiting.values()):
             if waiting.until > now:
@@ -349,6 +352,8 @@ class Owners:
             if not waiting.answered.done():
                 error = ClusterUnavailable(f"no owner answers for {waiting.event.user_id}")
                 waiting.answered.set_exception(error)
+            if isinstance(event := waiting.event, Syncing | SyncEnded):
+                self.connections.repeat_device(event.user_id, event.device_id)
 
     def _answered(self, message: EventTaken) -> None:
         waiting = self._waiting.get(message.number)
