@@ -199,7 +199,6 @@ async def test_what_postgresql_refuses(
 
 async def test_a_database_that_is_read_only(postgres: PostgresServer, postgres_url: str) -> None:
     """A database that must not be written is told as such, and can be read."""
-    postgres.tell(postgres_url, "ALTER ROLE secretive SET default_transaction_read_only = on")
     name = postgres_url.partition("@/")[2].partition("?")[0]
     postgres.tell(postgres_url, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     database = open_url(postgres_url)
