@@ -1,6 +1,6 @@
 """A node of a cluster while it runs: it reads the log, and takes and gives partitions.
 
-Each partition should be owned by the node that `heir_of` finds among those that live. Every node
+Each partition should be owned by the node that `heirs_of` names among those that live. Every node
 looks at each renewal whether that is so: it takes partitions that nobody owns and that should be
 its own, and gives those that should be another's. It gives them in three steps, so that nothing is
 told twice or forgotten: it holds back new events of these users, waits until all that it has
@@ -36,7 +36,7 @@ from lamplighter.cluster.log import (
     PartitionId,
     ToldToAll,
 )
-from lamplighter.cluster.partitions import ALL_PARTITIONS, heir_of
+from lamplighter.cluster.partitions import ALL_PARTITIONS, heirs_of
 from lamplighter.cluster.positions import BEGINNING
 from lamplighter.cluster.shared import SharedStream
 from lamplighter.errors import ClusterRefused, ClusterUnavailable, LogLost
@@ -193,8 +193,9 @@ class ClusterNode:
         if self._is_leaving:
             return
         nodes = _ready(standing) | {lease.node: lease}
+        heirs = heirs_of(frozenset(nodes))
         unowned = ALL_PARTITIONS - standing.owners.keys()
-        if wanted := {it for it in unowned if heir_of(it, nodes) == lease.node}:
+        if wanted := {it for it in unowned if heirs[it] == lease.node}:
             await self._log.take(lease, wanted)
         shares = _shares(standing, lease, nodes)
         if shares and (self._giving is None or self._giving.done()):
@@ -278,8 +279,9 @@ def _shares(
 ) -> dict[Lease, set[PartitionId]]:
     """Return what *lease* owns and others of *nodes* should, by whose it should be."""
     shares: dict[Lease, set[PartitionId]] = {}
+    heirs = heirs_of(frozenset(nodes))
     for partition in _owned_by(standing, lease):
-        heir = heir_of(partition, nodes)
+        heir = heirs.get(partition)
         if heir is not None and heir != lease.node:
             shares.setdefault(nodes[heir], set()).add(partition)
     return shares

@@ -13,6 +13,7 @@ import re
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Final, NoReturn, TypeAlias, cast
 
 import msgspec
@@ -290,16 +291,20 @@ def _standing(reply: Reply) -> ClusterStanding:
         ),
         key=lambda node: node.lease,
     )
-    leases = {node.lease for node in nodes}
-    owned = sorted(zip(map(int, owners[::2]), map(_lease, owners[1::2]), strict=True))
     return ClusterStanding(
         tuple(nodes),
-        {PartitionId(it): owner for it, owner in owned if owner in leases},
+        _owners(tuple(owners), frozenset(node.lease for node in nodes)),
         _position(head),
         _position(complete_after),
         Timestamp(now),
         Birth(birth.decode()),
     )
+
+
+@lru_cache(16)  # every renewal is answered with all owners, who seldom change
+def _owners(written: tuple[bytes, ...], living: frozenset[Lease]) -> Mapping[PartitionId, Lease]:
+    owned = sorted(zip(map(int, written[::2]), map(_lease, written[1::2]), strict=True))
+    return {PartitionId(it): owner for it, owner in owned if owner in living}
 
 
 def _record(entry_id: bytes, fields: list[bytes]) -> LogRecord:
