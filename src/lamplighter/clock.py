@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final, NewType, Protocol, TypeVar
 
+from lamplighter.futures import finish
+
 __all__ = [
     "Clock",
     "SystemClock",
@@ -116,14 +118,14 @@ async def next_turn() -> None:
     """Return in the next cycle of the event loop, after everything that is ready now."""
     loop = asyncio.get_running_loop()
     turned: asyncio.Future[None] = loop.create_future()
-    loop.call_soon(_finish, turned)
+    loop.call_soon(finish, turned)
     await turned
 
 
 async def sleep(clock: Clock, duration: timedelta) -> None:
     """Return once *duration* has passed on *clock*."""
     done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    timer = clock.call_at(after(clock.now(), duration), lambda: _finish(done))
+    timer = clock.call_at(after(clock.now(), duration), lambda: finish(done))
     try:
         await done
     finally:
@@ -150,8 +152,3 @@ async def within(clock: Clock, limit: timedelta, work: Awaitable[T]) -> T:
         raise
     finally:
         timer.cancel()
-
-
-def _finish(done: "asyncio.Future[None]") -> None:
-    if not done.done():
-        done.set_result(None)

@@ -222,3 +222,19 @@ async def test_reaching_a_position(feed: Feed) -> None:
     assert not await far
     assert await feed.reach(at(12), timedelta(seconds=2))
     assert not await feed.reach(at(13), timedelta(seconds=2))
+
+
+async def test_who_goes_as_the_position_is_reached(feed: Feed, clock: FakeClock) -> None:
+    """In the cycle in which a wait ends, by time or without use, the stream goes on for others."""
+    seconds = (2, 3, 4)
+    late, gone, stays = [
+        asyncio.ensure_future(feed.reach(at(12), timedelta(seconds=it))) for it in seconds
+    ]
+    await turns()
+    clock.advance(seconds=2)
+    gone.cancel()
+    feed.advance_to(at(12))
+    assert await stays
+    assert await late  # as it looks again when its time is over
+    with pytest.raises(asyncio.CancelledError):
+        await gone

@@ -7,7 +7,7 @@ from lamplighter.service.batch import done
 from lamplighter.service.keeper import log_failure
 from tests.routing.people import ALICE, BOB
 from tests.service.parts import Parts
-from tests.service.test_batch import cancelled, failed
+from tests.test_futures import failed, gone
 
 
 async def test_kept_at_the_position() -> None:
@@ -23,7 +23,7 @@ async def test_kept_at_the_position() -> None:
 async def test_what_the_log_says() -> None:
     """A disk that fails is told elsewhere, once; everything else is a defect."""
     with capture_logs() as logs:
-        for work in (done(), cancelled(), failed(StorageUnavailable("full")), failed(ValueError())):
+        for work in (done(), gone(), failed(StorageUnavailable("full")), failed(ValueError())):
             log_failure(work)
     assert [(line["event"], line["log_level"]) for line in logs] == [
         ("presence could not be saved; it is kept in memory", "debug"),

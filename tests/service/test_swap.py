@@ -88,6 +88,21 @@ async def test_a_batch_under_way(parts: Parts) -> None:
     assert [len(it.deliveries) for it in parts.told] == [1, 1]
 
 
+async def test_who_asked_is_gone(parts: Parts) -> None:
+    """A swap that waits for a batch takes place if its caller is gone, and so does what follows."""
+    done = []
+    parts.module(sending_to(CHARLIE))
+    parts.publisher.publish(parts.set(BOB, "one"))
+    swapping = asyncio.ensure_future(
+        parts.swap.swap(other(parts, sending_to(ALICE)), lambda: done.append("swapped"))
+    )
+    await turns(1)
+    parts.publisher.after_published(lambda: done.append("follows"))
+    swapping.cancel()
+    await turns()
+    assert done == ["swapped", "follows"]
+
+
 async def test_trying_out(parts: Parts) -> None:
     """A module that fails when it is tried is refused; the one that is asked goes on."""
     parts.module(sending_to(DORA))

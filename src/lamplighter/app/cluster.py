@@ -24,8 +24,9 @@ from lamplighter.cluster.time import ClusterClock
 from lamplighter.cluster.valkey_address import parse_valkey_url
 from lamplighter.cluster.wire import WIRE_VERSION
 from lamplighter.config import BusUrl, Config
-from lamplighter.errors import ClusterRefused, ClusterUnavailable, ConfigError
+from lamplighter.errors import ClusterRefused, ConfigError
 from lamplighter.federation.keys import SigningKeys
+from lamplighter.futures import fail, finish
 from lamplighter.ids import ServerName, StreamPosition, UserId
 from lamplighter.modules.digest import digest_of
 from lamplighter.modules.host import ONLY_NODE, ModuleNode
@@ -147,16 +148,9 @@ class Cluster:
     def _spread(self, news: bytes) -> "asyncio.Future[None]":
         """Be a `Spread`."""
         heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def then(_position: StreamPosition) -> None:
-            if not heard.done():
-                heard.set_result(None)
-
-        def lost(error: ClusterUnavailable) -> None:
-            if not heard.done():
-                heard.set_exception(error)
-
-        self.stream.append(HomeserverNews(news), then, lost)
+        self.stream.append(
+            HomeserverNews(news), lambda _position: finish(heard), lambda error: fail(heard, error)
+        )
         return heard
 
     async def caught_up(self, saved: Sequence[SavedPresence]) -> Sequence[SavedPresence]:

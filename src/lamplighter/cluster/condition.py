@@ -23,7 +23,6 @@ from lamplighter.cluster.log import (
     PARTITIONS,
     Birth,
     ClusterStanding,
-    Lease,
     NodeName,
     NodeStanding,
 )
@@ -114,13 +113,9 @@ class ClusterWatch:
             node.lease.node,
             node.address,
             node.lease.epoch,
-            _owned(standing, node.lease),
+            len(standing.owned_by(node.lease)),
             None if starts else self.lag_ms(node.applied, standing.now),
         )
-
-
-def _owned(standing: ClusterStanding, lease: Lease) -> int:
-    return sum(owner == lease for owner in standing.owners.values())
 
 
 def _behind(node: NodeCondition) -> str:

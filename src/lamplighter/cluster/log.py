@@ -32,6 +32,7 @@ from typing import Final, NewType, Protocol, TypeAlias
 import msgspec
 
 from lamplighter.clock import Timestamp
+from lamplighter.cluster.positions import RECORD
 from lamplighter.ids import StreamPosition
 
 __all__ = [
@@ -111,6 +112,10 @@ class ClusterStanding(msgspec.Struct, frozen=True):
     now: Timestamp
     birth: Birth
 
+    def owned_by(self, lease: Lease) -> frozenset[PartitionId]:
+        """Return what *lease* owns."""
+        return frozenset(it for it, owner in self.owners.items() if owner == lease)
+
 
 class ToldToAll(msgspec.Struct, frozen=True):
     """A record that a node has told to all."""
@@ -121,6 +126,12 @@ class ToldToAll(msgspec.Struct, frozen=True):
     #: How many entries the record has. Each position is `positions.RECORD` after the one before.
     count: int
     payload: bytes
+
+    @property
+    def positions(self) -> Sequence[StreamPosition]:
+        """The positions of the entries."""
+        first = self.position - (self.count - 1) * RECORD
+        return [StreamPosition(it) for it in range(first, self.position + 1, RECORD)]
 
 
 class Owned(msgspec.Struct, frozen=True):

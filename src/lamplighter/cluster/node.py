@@ -136,7 +136,7 @@ class ClusterNode:
         self._holder.tell(self)
         standing = self._holder.standing
         for owner in set(standing.owners.values()):
-            self._ownership.owned(owner, _owned_by(standing, owner))
+            self._ownership.owned(owner, standing.owned_by(owner))
         self._reading = asyncio.ensure_future(self._read(standing))
 
     async def leave(self) -> None:
@@ -270,17 +270,13 @@ def _ready(standing: ClusterStanding) -> dict[NodeName, Lease]:
     return {it.lease.node: it.lease for it in standing.nodes if it.applied > BEGINNING}
 
 
-def _owned_by(standing: ClusterStanding, owner: Lease) -> set[PartitionId]:
-    return {partition for partition, lease in standing.owners.items() if lease == owner}
-
-
 def _shares(
     standing: ClusterStanding, lease: Lease, nodes: Mapping[NodeName, Lease]
 ) -> dict[Lease, set[PartitionId]]:
     """Return what *lease* owns and others of *nodes* should, by whose it should be."""
     shares: dict[Lease, set[PartitionId]] = {}
     heirs = heirs_of(frozenset(nodes))
-    for partition in _owned_by(standing, lease):
+    for partition in standing.owned_by(lease):
         heir = heirs.get(partition)
         if heir is not None and heir != lease.node:
             shares.setdefault(nodes[heir], set()).add(partition)

@@ -13,7 +13,7 @@ import msgspec
 from lamplighter.clock import after
 from lamplighter.cluster.entries import Changed, Forgotten, Refreshed
 from lamplighter.cluster.log import ClusterStanding, Lease, Log, MessageId, ToldToAll
-from lamplighter.cluster.positions import RECORD, at_time
+from lamplighter.cluster.positions import at_time
 from lamplighter.cluster.wire import decode_record
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.ports import SavedPresence
@@ -46,9 +46,7 @@ def with_recent(saved: Sequence[SavedPresence], recent: Sequence[ToldToAll]) -> 
     for record in recent:
         content = decode_record(record.payload)
         users = {it.state.user_id: it for it in content.users}
-        first = record.position - (record.count - 1) * RECORD
-        for index, entry in enumerate(content.entries):
-            position = StreamPosition(first + index * RECORD)
+        for position, entry in zip(record.positions, content.entries, strict=True):
             match entry:
                 case Changed():
                     for change in entry.changes:

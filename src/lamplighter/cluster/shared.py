@@ -29,6 +29,7 @@ from lamplighter.cluster.positions import RECORD
 from lamplighter.cluster.stream import Consumer, Lost, Then
 from lamplighter.cluster.wire import WireRecord, decode_record, encode_record
 from lamplighter.errors import ClusterUnavailable, LeaseLost
+from lamplighter.futures import fail, finish, retrieve
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.machine import TrackedUser
 
@@ -132,7 +133,7 @@ class SharedStream:
             await self._begun()
         if self._looking is None:
             self._looking = asyncio.ensure_future(self._look_for_head())
-            self._looking.add_done_callback(_retrieve)
+            self._looking.add_done_callback(retrieve)
         await self.reach(await asyncio.shield(self._looking))
 
     async def reach(self, position: StreamPosition) -> None:
@@ -169,7 +170,7 @@ class SharedStream:
         """Write with *lease* from now on."""
         self._lease = lease
         for begun in self._beginning:
-            _finish(begun)
+            finish(begun)
         self._beginning.clear()
 
     def end(self, error: ClusterUnavailable) -> None:
@@ -185,14 +186,13 @@ class SharedStream:
             if appended.lost is not None:
                 appended.lost(error)
         for reached in self._awaited:
-            if not reached.done():
-                reached.set_exception(error)
+            fail(reached, error)
 
     async def flushed(self) -> None:
         """Return once everything that was appended has come back, or is lost."""
         if self._open or self._away:
             last: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self.append(Idle(), lambda _position: _finish(last), lambda _error: _finish(last))
+            self.append(Idle(), lambda _position: finish(last), lambda _error: finish(last))
             await last
 
     def take_in(self, record: ToldToAll) -> None:
@@ -200,16 +200,14 @@ class SharedStream:
         content = decode_record(record.payload)
         self.records_read += 1
         is_mine = record.by == self._lease and bool(self._away)
-        appended = self._away.popleft() if is_mine else ()
+        thens = [it.then for it in self._away.popleft()] if is_mine else [None] * record.count
         if not is_mine:
             self._follow(content.users)
         assert self._consumer is not None  # the node begins to read when it is wired
-        first = record.position - (record.count - 1) * RECORD
-        for index, entry in enumerate(content.entries):
-            position = StreamPosition(first + index * RECORD)
+        for position, entry, then in zip(record.positions, content.entries, thens, strict=True):
             self._position = self._read = position
             self._consumer(position, entry)
-            if is_mine and (then := appended[index].then) is not None:
+            if then is not None:
                 then(position)
         self._let_go()
 
@@ -227,9 +225,9 @@ class SharedStream:
             self.pass_by(position)
 
     def _let_go(self) -> None:
-        for reached, position in list(self._awaited.items()):
-            if position <= self._read and not reached.done():
-                reached.set_result(None)
+        for reached, position in self._awaited.items():
+            if position <= self._read:
+                finish(reached)
 
     async def _begun(self) -> None:
         """Return once there is a lease; raise `LeaseLost` after `MOST_BEHIND`."""
@@ -273,16 +271,6 @@ class SharedStream:
             self._failed(ClusterUnavailable("an entry cannot be written"))
         else:
             self._telling = None
-
-
-def _finish(last: "asyncio.Future[None]") -> None:
-    if not last.done():
-        last.set_result(None)
-
-
-def _retrieve(asked: "asyncio.Task[StreamPosition]") -> None:
-    if not asked.cancelled():
-        asked.exception()  # whoever still waits gets it
 
 
 def _decided(entry: Entry) -> Iterable[UserId]:

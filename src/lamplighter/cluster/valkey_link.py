@@ -19,6 +19,7 @@ import hiredis
 from lamplighter.clock import Clock, after, within
 from lamplighter.cluster.valkey_address import ValkeyAddress
 from lamplighter.errors import LogUnreachable
+from lamplighter.futures import fail
 
 __all__ = ["ErrorReply", "Link", "Reply", "Word"]
 
@@ -158,6 +159,4 @@ class _Connection(asyncio.Protocol):
     def _lose(self, why: str) -> None:
         self.lost = True
         while self._unanswered:
-            answer = self._unanswered.popleft()
-            if not answer.done():
-                answer.set_exception(LogUnreachable(why))
+            fail(self._unanswered.popleft(), LogUnreachable(why))

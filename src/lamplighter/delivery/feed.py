@@ -19,6 +19,7 @@ import structlog
 from lamplighter.clock import Clock, Timestamp, after, within
 from lamplighter.delivery.outbox import Outbox, Update
 from lamplighter.errors import LamplighterError, UnknownToken
+from lamplighter.futures import finish
 from lamplighter.ids import DeviceId, StreamPosition, UserId
 from lamplighter.routing.plan import Delivery
 
@@ -124,7 +125,7 @@ class Feed:
         for reached, position in list(self._ahead.items()):
             if position <= self.position or self._closed:
                 del self._ahead[reached]
-                reached.set_result(None)
+                finish(reached)
 
     def open(self, viewer: UserId) -> Outbox:
         """Return the viewer's outbox; a new one knows of nothing before now."""

@@ -43,23 +43,6 @@ class ChangeBatch:
         saved = self.saved
         return saved.done() and (saved.cancelled() or saved.exception() is not None)
 
-    def saved_by(self, saving: "asyncio.Future[None]") -> None:
-        """Learn that *saving*, which is over, was to save the changes."""
-        if self.saved.done():
-            return
-        if saving.cancelled():
-            self.saved.cancel()
-        elif (failure := saving.exception()) is not None:
-            self.saved.set_exception(failure)
-            self.saved.exception()  # it is in the log, whether or not somebody waits for it
-        else:
-            self.saved.set_result(None)
-
-    def lose(self, error: Exception) -> None:
-        """Learn that the changes are not saved, because of *error*."""
-        self.saved.set_exception(error)
-        self.saved.exception()  # whether or not somebody waits for it
-
 
 def done() -> "asyncio.Future[None]":
     """Return what is done already."""

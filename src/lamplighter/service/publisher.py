@@ -11,12 +11,14 @@ death of the process. Whoever made a change gets the future of its batch.
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
 from lamplighter.cluster.entries import Changed, Refreshed
 from lamplighter.cluster.stream import Stream
 from lamplighter.errors import ClusterUnavailable
+from lamplighter.futures import fail, finish, settle
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.metrics import Metrics
 from lamplighter.presence.changes import Change, announced
@@ -161,9 +163,9 @@ class Publisher:
     def _appended(self, batch: ChangeBatch, inquiry: Inquiry, position: StreamPosition) -> None:
         """Go on with a batch that this node has delivered."""
         self.is_published = batch is self._last_batch
-        batch.published.set_result(None)
+        finish(batch.published)
         saving = self.keeper.keep({UserId(change.new.user_id) for change in batch.changes})
-        saving.add_done_callback(batch.saved_by)
+        saving.add_done_callback(partial(settle, batch.saved))
         for change in batch.changes:
             self.metrics.announced(change.reason.name.lower())
         if pings := _pings(batch.changes):
@@ -180,8 +182,8 @@ class Publisher:
     def _lost(self, batch: ChangeBatch, error: ClusterUnavailable) -> None:
         """Go on without a batch of a node that does not own its users any more."""
         self.is_published = batch is self._last_batch
-        batch.published.set_result(None)
-        batch.lose(error)
+        finish(batch.published)
+        fail(batch.saved, error)
         for work in batch.then:
             work()
 

@@ -16,6 +16,7 @@ from lamplighter.cluster.entries import ModulesSwapped
 from lamplighter.cluster.stream import Stream
 from lamplighter.delivery.feed import Feed
 from lamplighter.errors import ModuleError
+from lamplighter.futures import fail, finish
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.answers import CheckedRoutes
@@ -109,9 +110,9 @@ class ModuleSwap:
                 self.stream.append(ModulesSwapped(altered))
                 along()
             except Exception as error:  # noqa: BLE001 - a batch is being published; who waits gets it
-                swapped.set_exception(error)
+                fail(swapped, error)
             else:
-                swapped.set_result(None)
+                finish(swapped)
 
         self.publisher.between_batches(work)
         await swapped

@@ -28,6 +28,7 @@ from lamplighter.database.tables import memberships
 from lamplighter.database.tables import news as news_table
 from lamplighter.database.tables import stream as stream_table
 from lamplighter.errors import ShuttingDown
+from lamplighter.futures import retrieve
 from lamplighter.homeserver.sql.news import DevicesOf, TypingNews, Written, decode_news, encode_news
 from lamplighter.homeserver.sql.spreading import Spreading
 from lamplighter.homeserver.sql.stream import RoomStream
@@ -206,7 +207,7 @@ class Ledger:
         task = asyncio.ensure_future(self._nodes.tell_unstored(encode_news(news)))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
-        task.add_done_callback(_retrieve)
+        task.add_done_callback(retrieve)
 
     def tell_news(self, user_ids: Iterable[UserId]) -> None:
         """Tell listeners that these users have news which are not in the database."""
@@ -308,12 +309,6 @@ class Ledger:
                 await connection.execute(insert(stream_table).values(values))
                 row = (await connection.execute(select(stream_table))).one()
         return row
-
-
-def _retrieve(telling: "asyncio.Task[None]") -> None:
-    """Let nobody complain of a failure that has no consequence."""
-    if not telling.cancelled():
-        telling.exception()
 
 
 def _log_unheard(write: "asyncio.Task[Any]") -> None:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from lamplighter.database.dialects import upsert
 from lamplighter.database.tables import events, receipts, rooms
 from lamplighter.errors import NotFound, RequestError
+from lamplighter.futures import fail, finish
 from lamplighter.homeserver.sql.ledger import Ledger, Write
 from lamplighter.homeserver.sql.limits import text_within
 from lamplighter.homeserver.sql.state import check_joined
@@ -90,7 +91,10 @@ class Receipts:
             except Exception as error:  # noqa: BLE001 - the callers get it
                 results = [error] * len(batch)
             for waiting, problem in zip(batch, results, strict=True):
-                _finish(waiting.done, problem)
+                if problem is None:
+                    finish(waiting.done)
+                else:
+                    fail(waiting.done, problem)
         self._writing = None
 
 
@@ -205,12 +209,3 @@ async def _make_room(write: Write, key: Mapping[str, str]) -> None:
     if count.scalar_one() >= _MAX_THREADS:
         oldest = select(func.min(receipts.c.position)).where(*mine).scalar_subquery()
         await write.connection.execute(delete(receipts).where(*mine, receipts.c.position == oldest))
-
-
-def _finish(done: "asyncio.Future[None]", problem: Exception | None) -> None:
-    if done.done():  # its client has gone
-        return
-    if problem is None:
-        done.set_result(None)
-    else:
-        done.set_exception(problem)

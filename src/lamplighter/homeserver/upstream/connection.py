@@ -18,6 +18,7 @@ import httptools
 import msgspec
 
 from lamplighter.errors import HomeserverTooSlow, HomeserverUnreachable
+from lamplighter.futures import finish
 from lamplighter.web.http.request import Headers
 from lamplighter.web.http.timeouts import TICK
 
@@ -257,8 +258,8 @@ class UpstreamConnection(asyncio.Protocol):
             raise self.problem
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        if self._waiter is not None:
+            finish(self._waiter)
 
     def _read_on(self) -> None:
         if self._is_paused and self._transport is not None and not self._is_closing():
@@ -362,8 +363,8 @@ class UpstreamConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         drained, self._drained = self._drained, None
         self._ticks_to_read = 0
-        if drained is not None and not drained.done():
-            drained.set_result(None)
+        if drained is not None:
+            finish(drained)
 
     def _refuse(self, why: str) -> None:
         """Stop the parser, from a callback."""
