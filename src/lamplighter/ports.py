@@ -30,6 +30,7 @@ __all__ = [
     "DeviceRecord",
     "DirectoryListener",
     "Headers",
+    "Hearing",
     "Identity",
     "JoinedMember",
     "Json",
@@ -155,6 +156,19 @@ class Spread(Protocol):
         raises `ClusterUnavailable` if they cannot be appended, and may be cancelled; then it is
         not known whether they were appended.
         """
+
+
+class Hearing(Protocol):
+    """What a homeserver does with what its nodes have given to `Spread`."""
+
+    def heard(self, position: StreamPosition, news: bytes, /) -> None:
+        """Hear what a node has given to `Spread`, in the order of the stream.
+
+        Raises `ValueError` for news of another version.
+        """
+
+    def memberships_in(self, news: bytes, /) -> Sequence[MembershipChange]:
+        """Return who has joined and left by what a node has given to `Spread`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """A node that starts knows what the log has told lately, although the database does not have it."""
 
 from lamplighter.clock import Timestamp
-from lamplighter.cluster.entries import Changed, Entry, Forgotten, Refreshed
+from lamplighter.cluster.entries import Changed, Entry, Forgotten, HomeserverNews, Idle, Refreshed
 from lamplighter.cluster.log import Lease, NodeFacts, NodeName, PartitionId
 from lamplighter.cluster.partitions import ALL_PARTITIONS
 from lamplighter.cluster.positions import BEGINNING, RECORD
-from lamplighter.cluster.recent import read_recent, with_recent
+from lamplighter.cluster.recent import news_of, read_recent, with_recent
 from lamplighter.cluster.wire import WireRecord, encode_record
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.ids import StreamPosition, UserId
@@ -90,3 +90,13 @@ async def test_refreshed_and_forgotten() -> None:
     assert await told.known(*saved) == {
         ALICE: SavedPresence(TrackedUser(refreshed, StateSource.MODULE), OLD)
     }
+
+
+async def test_news_of_the_homeserver() -> None:
+    """What the homeserver has written lately is known, in the order of the log."""
+    told = Told()
+    await told.begin()
+    await told.tell(HomeserverNews(b"old"))
+    await told.tell(Idle(), HomeserverNews(b"new"))
+    standing = await told.log.renew(told.lease, BEGINNING)
+    assert news_of(await read_recent(told.log, told.lease, standing)) == [b"old", b"new"]

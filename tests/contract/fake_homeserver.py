@@ -122,6 +122,9 @@ class FakeHomeserver:
     def join_cluster(self, way: WayToNodes) -> None:
         """Nobody else uses it."""
 
+    def memberships_in(self, news: bytes) -> Sequence[MembershipChange]:
+        raise NotImplementedError
+
     def heard(self, position: StreamPosition, news: bytes) -> None:
         """No node tells any."""
 

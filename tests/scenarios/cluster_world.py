@@ -152,6 +152,8 @@ class RandomCluster(Cluster):
         #: What the log has lost is told again by then.
         self._agree_from = Timestamp(0)
         self._started: list[Timestamp] = []
+        #: When the log has lost its data.
+        self._lost: list[Timestamp] = []
         self.persons = {it: Person(it, self, Random(self._random.random())) for it in PEOPLE}
         self._lives = [asyncio.ensure_future(it.live()) for it in self.persons.values()]
         self.problems: list[str] = []
@@ -176,6 +178,12 @@ class RandomCluster(Cluster):
         self._started.append(self.clock.now())
         self._hearing[name] = _Hearing(len(self._writes))
         return rooms
+
+    def memberships_in(self, news: bytes) -> Sequence[MembershipChange]:
+        write = msgspec.msgpack.decode(news, type=Write)
+        if write.room_id is None:
+            return ()
+        return [MembershipChange(write.room_id, write.user_id, joined=write.joined)]
 
     def hear(self, name: str, news: bytes) -> None:
         write, hearing = msgspec.msgpack.decode(news, type=Write), self._hearing[name]
@@ -260,6 +268,7 @@ class RandomCluster(Cluster):
         """Let the log be started again without its data, which takes a moment."""
         before, self.server.way = self.server.way, Way.CLOSED
         self._agree_from = after(self.clock.now(), _TOLD_AGAIN)
+        self._lost.append(self.clock.now())
         self.server.lose_data()
         await self.passes(0.25)
         self.server.way = before
@@ -455,10 +464,13 @@ class RandomCluster(Cluster):
     def _is_forgotten(self, one: UserId, other: UserId) -> bool:
         """Tell whether a node that has started may not know of the end of visibility.
 
-        Nodes save what has ended once a minute.
+        Nodes save what has ended once a minute, and the log may have lost it.
         """
         parted = self._parted.get(frozenset((one, other)), Timestamp(0))
-        return any(0 <= it - parted <= _SAVED_AFTER for it in self._started)
+        return any(
+            0 <= it - parted <= _SAVED_AFTER and any(parted <= lost <= it for lost in self._lost)
+            for it in self._started
+        )
 
     async def end(self) -> None:
         """End everything."""

@@ -36,14 +36,21 @@ async def two_nodes(url: str, folder: Path) -> AsyncIterator[Sequence[InMemorySe
     async with AsyncExitStack() as until:
         nodes = []
         for name in "ab":
-            text = CONFIG.replace("NODE", name).replace("URL", url)
-            config = parse_config_text(text, folder / "x.yaml")
-            node = InMemoryServer(config, [], folder / name, clock=clock, log=log_server.log())
+            node = one_node(name, url, folder, clock, log_server)
             await node.start()
             until.push_async_callback(node.stop)
             nodes.append(node)
         await passes(nodes, 1)
         yield nodes
+
+
+def one_node(
+    name: str, url: str, folder: Path, clock: FakeClock, log_server: LogServer
+) -> InMemoryServer:
+    """Return a node that has not started."""
+    text = CONFIG.replace("NODE", name).replace("URL", url)
+    config = parse_config_text(text, folder / "x.yaml")
+    return InMemoryServer(config, [], folder / name, clock=clock, log=log_server.log())
 
 
 async def passes(nodes: Sequence[InMemoryServer], seconds: float) -> None:
@@ -115,3 +122,30 @@ async def test_a_log_out_over_two_nodes(url: str, tmp_path: Path) -> None:
         assert refused.value.errcode == "M_UNKNOWN_TOKEN"
         await alice.sync()
         assert alice.sees(bob, "offline")
+
+
+async def test_a_leave_right_before_a_start(url: str, tmp_path: Path) -> None:
+    """A node that starts knows of a leave of some seconds ago: a client with a token from before it
+    shows the user no more.
+    """
+    clock = FakeClock()
+    log_server = LogServer(clock)
+    a, b = (one_node(name, url, tmp_path, clock, log_server) for name in "ab")
+    async with AsyncExitStack() as until:
+        await a.start()
+        until.push_async_callback(a.stop)
+        await passes([a], 1)
+        alice, bob = await a.register("alice"), await a.register("bob")
+        room = await alice.create_room()
+        await bob.join(room)
+        await bob.set_status("online", "brb")
+        await alice.sync()
+        assert alice.reads(bob) == "brb"
+        await bob.leave(room)
+        await passes([a], 1)
+        await b.start()
+        until.push_async_callback(b.stop)
+        await passes([a, b], 1)
+        goes_to(b, alice)
+        await alice.sync()
+        assert not alice.sees(bob)

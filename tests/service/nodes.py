@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -10,7 +11,7 @@ from lamplighter.cluster.lease import LeaseHolder
 from lamplighter.cluster.log import NodeFacts, NodeName
 from lamplighter.cluster.node import ClusterNode
 from lamplighter.cluster.positions import BEGINNING
-from lamplighter.cluster.recent import read_recent, with_recent
+from lamplighter.cluster.recent import news_of, read_recent, with_recent
 from lamplighter.cluster.shared import SharedStream
 from lamplighter.cluster.time import ClusterClock
 from lamplighter.devtools.clock import FakeClock
@@ -18,7 +19,7 @@ from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.errors import ClusterRefused
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.metrics import Metrics
-from lamplighter.ports import Requester, SavedPresence
+from lamplighter.ports import MembershipChange, Requester, SavedPresence
 from lamplighter.presence.state import Presence
 from lamplighter.routing.interest import SharedRooms
 from lamplighter.service.background import Background
@@ -92,6 +93,20 @@ class Node:
         self.core.connections.begin(Requester(user_id, PHONE), Presence.ONLINE)
 
 
+@dataclass(frozen=True)
+class _Hearing:
+    """The homeserver at one node."""
+
+    cluster: "Cluster"
+    name: str
+
+    def heard(self, _position: StreamPosition, news: bytes) -> None:
+        self.cluster.hear(self.name, news)
+
+    def memberships_in(self, news: bytes) -> Sequence[MembershipChange]:
+        return self.cluster.memberships_in(news)
+
+
 class Cluster:
     """Some nodes; the clock is turned by `passes`. Everybody shares one room."""
 
@@ -115,6 +130,10 @@ class Cluster:
         for person in self.people:
             rooms.joined(HALL, person, StreamPosition(1))
         return rooms
+
+    def memberships_in(self, news: bytes) -> Sequence[MembershipChange]:
+        """Return who has joined and left by what the homeserver of some node has written."""
+        return ()
 
     def hear(self, name: str, news: bytes) -> None:
         """Let a node hear what the homeserver of some node has written."""
@@ -141,11 +160,13 @@ class Cluster:
             FakeOutgoing(),
             lambda clock, _saved_until: SharedStream(clock, log, head, holder.fail),
             node=f"{lease.epoch:x}",
-            hear=lambda _position, news: self.hear(name, news),
+            hearing=_Hearing(self, name),
         )
-        saved = with_recent(await self.store.load(), await read_recent(log, lease, standing))
+        recent = await read_recent(log, lease, standing)
+        saved = with_recent(await self.store.load(), recent)
         core = Core(CoreSettings(HERE), ports, self.rooms(name), saved)
         await core.memory.restore()
+        core.resuming.resume(news_of(recent))
         core.router.adopt(core.router.prepare())
         stream = core.stream
         assert isinstance(stream, SharedStream)

@@ -202,7 +202,7 @@ async def _build(
         node.make_stream,
         transitions.allows,
         node.mark,
-        homeserver.heard,
+        homeserver,
     )
     core = await _core(config, ports, node, homeserver, recorder)
     loading = module_runtime(
@@ -247,9 +247,10 @@ async def _core(
     recorder: Recorder | None,
 ) -> Core:
     """Restore presence, and let the homeserver tell it what happens from now on."""
-    saved = await node.caught_up(await ports.store.load())
+    saved, news = await node.caught_up(await ports.store.load())
     members = await homeserver.membership.members()
     core = await wire_presence(config, ports, members, [recorder] if recorder else [], saved)
+    core.resuming.resume(news)
     homeserver.listen(node.wire(core, ports))
     if recorder is not None:
         recorder.begin(members, core.roster.known(), ())

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from lamplighter.app.federation import signing_key_path
 from lamplighter.app.homeserver import Homeserver
@@ -18,7 +18,7 @@ from lamplighter.cluster.log import Lease, Log, NodeFacts, NodeName, PartitionId
 from lamplighter.cluster.node import ClusterNode
 from lamplighter.cluster.partitions import partition_of
 from lamplighter.cluster.positions import BEGINNING
-from lamplighter.cluster.recent import read_recent, with_recent
+from lamplighter.cluster.recent import news_of, read_recent, with_recent
 from lamplighter.cluster.shared import SharedStream
 from lamplighter.cluster.time import ClusterClock
 from lamplighter.cluster.valkey_address import parse_valkey_url
@@ -41,10 +41,18 @@ from lamplighter.service.node_core import NodeCore
 from lamplighter.service.owners import Owners
 from lamplighter.service.reload import Reload
 
-__all__ = ["Cluster", "SingleNode", "facts_of", "join_node", "open_log"]
+__all__ = ["CaughtUp", "Cluster", "SingleNode", "facts_of", "join_node", "open_log"]
 
 #: Whoever owns it runs what modules run on one node at a time.
 _OF_LOOPS: Final = PartitionId(0)
+
+
+class CaughtUp(NamedTuple):
+    """What a server that starts knows from before."""
+
+    saved: Sequence[SavedPresence]
+    #: What the homeserver's nodes have told lately.
+    news: Sequence[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +68,9 @@ class SingleNode:
     def include(self, homeserver: Homeserver) -> None:
         """Its writes concern nobody else."""
 
-    async def caught_up(self, saved: Sequence[SavedPresence]) -> Sequence[SavedPresence]:
+    async def caught_up(self, saved: Sequence[SavedPresence]) -> CaughtUp:
         """Return *saved*: there is nothing else."""
-        return saved
+        return CaughtUp(saved, ())
 
     def make_stream(self, clock: Clock, saved_until: StreamPosition) -> LocalStream:
         """Return a stream of this process."""
@@ -153,9 +161,10 @@ class Cluster:
         )
         return heard
 
-    async def caught_up(self, saved: Sequence[SavedPresence]) -> Sequence[SavedPresence]:
+    async def caught_up(self, saved: Sequence[SavedPresence]) -> CaughtUp:
         """Return *saved*, which was read after `join`, with what the log has told lately."""
-        return with_recent(saved, await read_recent(self.log, self.lease, self.holder.standing))
+        recent = await read_recent(self.log, self.lease, self.holder.standing)
+        return CaughtUp(with_recent(saved, recent), news_of(recent))
 
     def wire(self, core: Core, ports: CorePorts) -> DirectoryListener:
         """Let the events of *core* find their owners; return the listener of the homeserver."""

@@ -7,9 +7,10 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from lamplighter.delivery.tokens import Tokens
-from lamplighter.ids import StreamEpoch, StreamPosition
+from lamplighter.ids import StreamEpoch
 from lamplighter.ports import (
     DirectoryListener,
+    Hearing,
     Identity,
     Lookups,
     Membership,
@@ -22,7 +23,7 @@ from lamplighter.web.client.parts import ClientParts
 __all__ = ["Homeserver"]
 
 
-class Homeserver(Protocol):
+class Homeserver(Hearing, Protocol):
     """A homeserver: the ports that presence asks, and the endpoints that only it serves."""
 
     @property
@@ -60,12 +61,6 @@ class Homeserver(Protocol):
         """Be one of many nodes; before `start`.
 
         What a node has given to `spread` is `heard` on every node. Then the listener is told there.
-        """
-
-    def heard(self, position: StreamPosition, news: bytes) -> None:
-        """Hear what a node has given to `spread`, in the order of the stream.
-
-        Raises `ValueError` for news of another version.
         """
 
     def tokens(self, epoch: StreamEpoch, node: str) -> Tokens:

@@ -1,7 +1,9 @@
 """What the log has told lately, for a node that starts: the database may not have it yet.
 
 An owner saves a change after it is told. So a node that starts reads first where the log ends, then
-the database, and puts the changes of the last minute on top, which the log has.
+the database, and puts the changes of the last minute on top, which the log has. Each node saves the
+ends of visibility once a minute, so the homeserver's news of that time are read, too: they say who
+has joined and left.
 """
 
 from collections.abc import Sequence
@@ -11,7 +13,7 @@ from typing import Final
 import msgspec
 
 from lamplighter.clock import after
-from lamplighter.cluster.entries import Changed, Forgotten, Refreshed
+from lamplighter.cluster.entries import Changed, Forgotten, HomeserverNews, Refreshed
 from lamplighter.cluster.log import ClusterStanding, Lease, Log, MessageId, ToldToAll
 from lamplighter.cluster.positions import at_time
 from lamplighter.cluster.wire import decode_record
@@ -20,14 +22,15 @@ from lamplighter.ports import SavedPresence
 from lamplighter.presence.machine import TrackedUser
 from lamplighter.presence.state import UserPresenceState
 
-__all__ = ["read_recent", "with_recent"]
+__all__ = ["news_of", "read_recent", "with_recent"]
 
-#: Longer than an owner takes to save a change, unless the database is away.
-_RECENT: Final = timedelta(minutes=1)
+#: Longer than an owner takes to save a change, and a node to save what has ended, unless the
+#: database is away.
+_RECENT: Final = timedelta(seconds=75)
 
 
 async def read_recent(log: Log, lease: Lease, standing: ClusterStanding) -> Sequence[ToldToAll]:
-    """Return the records of the last minute before `standing.head`; raise `ClusterUnavailable`."""
+    """Return the records shortly before `standing.head`; raise `ClusterUnavailable`."""
     since = at_time(after(standing.now, -_RECENT))
     position = max(since, standing.complete_after)
     records: list[ToldToAll] = []
@@ -57,6 +60,12 @@ def with_recent(saved: Sequence[SavedPresence], recent: Sequence[ToldToAll]) -> 
                 case Forgotten():
                     known.pop(entry.user_id, None)
     return list(known.values())
+
+
+def news_of(recent: Sequence[ToldToAll]) -> list[bytes]:
+    """Return what homeservers have written, in the order of the log."""
+    entries = (entry for record in recent for entry in decode_record(record.payload).entries)
+    return [entry.payload for entry in entries if isinstance(entry, HomeserverNews)]
 
 
 def _put(

@@ -14,8 +14,9 @@ from lamplighter.homeserver.client import client_endpoints
 from lamplighter.homeserver.client.events import Events
 from lamplighter.homeserver.rooms_half import SqlRoomsHalf
 from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.homeserver.sql.news import Written, decode_news
 from lamplighter.ids import StreamEpoch, StreamPosition
-from lamplighter.ports import DirectoryListener, WayToNodes
+from lamplighter.ports import DirectoryListener, MembershipChange, WayToNodes
 from lamplighter.service.background import Background
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.admin.operations import Operation
@@ -77,6 +78,10 @@ class BuiltInHomeserver:
         the news.
         """
         self.directory.heard(position, news)
+
+    def memberships_in(self, news: bytes) -> Sequence[MembershipChange]:
+        read = decode_news(news)
+        return read.memberships if isinstance(read, Written) else ()
 
     def tokens(self, epoch: StreamEpoch, node: str) -> Tokens:
         return Tokens(epoch, node)

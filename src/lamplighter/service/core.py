@@ -41,7 +41,13 @@ from lamplighter.delivery.endings import Endings
 from lamplighter.delivery.feed import Feed
 from lamplighter.ids import StreamPosition
 from lamplighter.metrics import Metrics
-from lamplighter.ports import Outgoing, PresenceStore, Requester, SavedPresence
+from lamplighter.ports import (
+    Hearing,
+    Outgoing,
+    PresenceStore,
+    Requester,
+    SavedPresence,
+)
 from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.routing.counting import FormerRooms
 from lamplighter.routing.guard import GuardSettings
@@ -67,6 +73,7 @@ from lamplighter.service.publisher import Publisher
 from lamplighter.service.reading import PresenceReader
 from lamplighter.service.reminders import Reminders
 from lamplighter.service.remotes import Remotes
+from lamplighter.service.resuming import Resuming
 from lamplighter.service.room_servers import RoomServers
 from lamplighter.service.roster import Roster
 from lamplighter.service.settings import CoreSettings
@@ -98,8 +105,8 @@ class CorePorts:
     allows: Callable[[Requester], bool] = lambda _requester: True
     #: The mark of this node of a cluster in since tokens; "" is a single node.
     node: str = ""
-    #: Hears what a node of a cluster has written to the homeserver's database, and where it stands.
-    hear: Callable[[StreamPosition, bytes], None] = lambda _position, _news: None
+    #: Hears what nodes of a cluster have written to the homeserver's database; None if it is alone.
+    hearing: Hearing | None = None
 
 
 class Core:
@@ -123,7 +130,7 @@ class Core:
         """
         self.settings, self.rooms = settings, rooms
         self.sizes = RoomSizes(None) if sizes is None else sizes
-        self._clock, self._background, self._hear = ports.clock, ports.background, ports.hear
+        self._clock, self._background = ports.clock, ports.background
         #: Hears the steps of a reload on all nodes of a cluster.
         self.hear_reload: Callable[[StreamPosition, ReloadEntry], None] = _nothing
         self.subscribers = Subscribers(ports.clock, ports.metrics, settings.module_timeout)
@@ -235,6 +242,7 @@ class Core:
             ),
             self.memory,
         )
+        self.resuming = Resuming(self.rooms, self.memberships, ports.hearing, self.stream.position)
         self.swap = ModuleSwap(
             stream=self.stream,
             router=self.router,
@@ -276,7 +284,7 @@ class Core:
             HoldAsked: self._heard_reload,
             ModulesHeld: self._heard_reload,
             ReloadCalledOff: self._heard_reload,
-            HomeserverNews: lambda position, entry: self._hear(position, entry.payload),
+            HomeserverNews: lambda position, entry: self.resuming.heard(position, entry.payload),
             Idle: _nothing,
         }
 

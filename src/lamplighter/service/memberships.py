@@ -7,6 +7,7 @@ their number.
 
 import asyncio
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from lamplighter.cluster.entries import BeganToCount, CeasedToCount, Joined, Left
@@ -51,6 +52,18 @@ class RoomVisibility:
         if not self.rooms.joined(room_id, newcomer, position):
             return
         self.servers.joined(room_id, newcomer)
+        self._show(position, entry)
+
+    def joined_before(self, position: StreamPosition, entry: Joined) -> None:
+        """Take in that a member of a room counts as new from *position* on."""
+        joined_at = self.rooms.members(entry.room_id)[entry.user_id]
+        if joined_at < position:
+            self.rooms.move_join(entry.room_id, entry.user_id, joined_at, position)
+            self._show(position, entry)
+
+    def _show(self, position: StreamPosition, entry: Joined) -> None:
+        """Deliver to users who have come to share a room at *position*."""
+        newcomer, room_id = entry.user_id, entry.room_id
         # Most members of a large room are neither connected nor known: they cost nothing here.
         members, since = self.rooms.members(room_id), self.planner.visible_since
         new_to, seeing = [], []
@@ -81,6 +94,12 @@ class RoomVisibility:
             self._unsend(member, (leaver,))
         self.ends.begin_to_look({leaver}, others)
         self.ends.begin_to_look(others, {leaver})
+
+    def left_before(self, entry: Left, others: AbstractSet[UserId]) -> None:
+        """Take in that a user has left a room, in which *others* were; the index says so."""
+        if others:
+            self.ends.begin_to_look({entry.user_id}, others)
+            self.ends.begin_to_look(others, {entry.user_id})
 
     def ceased(self, position: StreamPosition, entry: CeasedToCount) -> None:
         """Take in that a room is about to have too many members to count."""

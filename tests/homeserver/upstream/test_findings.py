@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.errors import ClusterUnavailable
-from lamplighter.homeserver.upstream.findings import Findings
+from lamplighter.homeserver.upstream.findings import Findings, memberships_in
 from lamplighter.ids import DeviceId, RoomId, UserId
 from lamplighter.ports import MembershipChange
 from lamplighter.service.background import Background
@@ -150,3 +150,16 @@ async def test_the_stream_is_away() -> None:
     await nodes.read()
     expected = [(BOB_JOINS,), (BOB_LEAVES,)]
     assert [it.told for it in nodes.listeners] == [expected, expected]
+
+
+async def test_what_findings_say_of_memberships() -> None:
+    """What was told says who has joined and left, in order."""
+    nodes = Nodes()
+    [a, _] = nodes.findings
+    a.memberships_changed([BOB_JOINS])
+    a.devices_gone(BOB, [PHONE])
+    a.memberships_changed([BOB_LEAVES])
+    await turns_until_idle()
+    told = [it for news, _ in nodes.stream for it in memberships_in(news)]
+    assert told == [BOB_JOINS, BOB_LEAVES]
+    await nodes.read()

@@ -25,7 +25,7 @@ from lamplighter.ids import DeviceId, UserId
 from lamplighter.ports import DirectoryListener, MembershipChange, Spread
 from lamplighter.service.background import Background
 
-__all__ = ["Findings"]
+__all__ = ["Findings", "memberships_in"]
 
 _log = structlog.get_logger(__name__)
 
@@ -141,3 +141,8 @@ class Findings:
                 listener.devices_gone(finding.user_id, finding.device_ids)
                 if finding.is_deactivated:
                     listener.user_deactivated(finding.user_id)
+
+
+def memberships_in(news: bytes) -> Sequence[MembershipChange]:
+    """Return who has joined and left by what a node has found out."""
+    return [change for finding in _decoder.decode(news) for change in finding.memberships]

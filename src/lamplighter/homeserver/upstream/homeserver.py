@@ -15,7 +15,7 @@ from lamplighter.database.known_members import KnownMembers
 from lamplighter.delivery.tokens import Tokens, UpstreamTokens
 from lamplighter.homeserver.upstream.client import Connect, UpstreamClient, connect_to
 from lamplighter.homeserver.upstream.doctor import Doctor
-from lamplighter.homeserver.upstream.findings import Findings
+from lamplighter.homeserver.upstream.findings import Findings, memberships_in
 from lamplighter.homeserver.upstream.forwarding import Forwarding
 from lamplighter.homeserver.upstream.headers import forwarded_headers
 from lamplighter.homeserver.upstream.identity import UpstreamIdentity
@@ -32,7 +32,7 @@ from lamplighter.homeserver.upstream.transactions import ServiceEndpoints
 from lamplighter.homeserver.upstream.versions import with_busy
 from lamplighter.homeserver.upstream.watch import WatchRequests
 from lamplighter.ids import DeviceId, StreamEpoch, StreamPosition, UserId
-from lamplighter.ports import DirectoryListener, RequestHead, WayToNodes
+from lamplighter.ports import DirectoryListener, MembershipChange, RequestHead, WayToNodes
 from lamplighter.service.background import Background
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.admin.operations import Operation
@@ -117,6 +117,9 @@ class UpstreamHomeserver:
 
     def heard(self, _position: StreamPosition, news: bytes) -> None:
         self._findings.heard(news)
+
+    def memberships_in(self, news: bytes) -> Sequence[MembershipChange]:
+        return memberships_in(news)
 
     def _ended(self, user_id: UserId, device_ids: frozenset[DeviceId]) -> None:
         """Ask anew who uses a user's tokens, and end what is under way for the devices."""

@@ -1,0 +1,96 @@
+"""Joins and leaves that were told around the start of a node.
+
+A node that starts reads from the database who is joined where. It knows who has joined and who has
+left, and not when the other nodes were told of it. A client may come with a token from before that:
+
+    alice polls at node a, until position 7
+    8   bob has left the room: node a notes that alice is to be told
+    9   node b starts; by the database, bob is not in the room
+    node a dies; alice comes to node b with the token 7, and shows bob
+
+So node b goes through what the log has told shortly before its start, the newest first: that says
+who was in a room when somebody left it. Whoever has left is told of, and whoever has joined counts
+as new from the start on. What was stored before the start, and is told a moment after it, counts
+from where it is told. A client may be told again what it knows.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from lamplighter.clock import after
+from lamplighter.cluster.entries import Joined, Left
+from lamplighter.cluster.positions import at_time, instant_of
+from lamplighter.ids import RoomId, StreamPosition, UserId
+from lamplighter.ports import Hearing, MembershipChange
+from lamplighter.routing.interest import SharedRooms
+from lamplighter.service.memberships import RoomVisibility
+
+__all__ = ["Resuming"]
+
+#: What is stored is told so soon, even if whoever has stored it is dead.
+_TOLD_WITHIN: Final = timedelta(seconds=5)
+
+
+@dataclass(eq=False)
+class Resuming:
+    """Takes in joins and leaves that the index of rooms has had from the start on."""
+
+    rooms: SharedRooms
+    memberships: RoomVisibility
+    hearing: Hearing | None
+    #: Where this node goes on in the stream.
+    position: StreamPosition
+    _until: StreamPosition = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._until = at_time(after(instant_of(self.position), _TOLD_WITHIN))
+
+    def resume(self, news: Sequence[bytes]) -> None:
+        """Take in what the log has told lately, before anybody is answered."""
+        changes = [change for told in news for change in self._read(told)]
+        for change, others in self._leaves(changes):
+            self.memberships.left_before(Left(change.room_id, change.user_id), others)
+        for change in changes:
+            if change.joined and self._is_known(change):
+                joined = Joined(change.room_id, change.user_id)
+                self.memberships.joined_before(self.position, joined)
+
+    def heard(self, position: StreamPosition, news: bytes) -> None:
+        """Take in what is told at *position*, and let the homeserver hear it."""
+        if position <= self._until:
+            self._take_in(position, news)
+        if self.hearing is not None:
+            self.hearing.heard(position, news)
+
+    def _take_in(self, position: StreamPosition, news: bytes) -> None:
+        for change in filter(self._is_known, self._read(news)):
+            if change.joined:
+                joined = Joined(change.room_id, change.user_id)
+                self.memberships.joined_before(position, joined)
+            else:
+                others = frozenset(self.rooms.members(change.room_id))
+                self.memberships.left_before(Left(change.room_id, change.user_id), others)
+
+    def _read(self, news: bytes) -> Sequence[MembershipChange]:
+        return () if self.hearing is None else self.hearing.memberships_in(news)
+
+    def _is_known(self, change: MembershipChange) -> bool:
+        """Tell whether the index is as *change* says."""
+        return change.joined == (change.user_id in self.rooms.members(change.room_id))
+
+    def _leaves(
+        self, changes: Sequence[MembershipChange]
+    ) -> Iterator[tuple[MembershipChange, frozenset[UserId]]]:
+        """Yield each leave of *changes*, the newest first, with who was in the room then."""
+        inside: dict[RoomId, set[UserId]] = {}
+        for change in reversed(changes):
+            members = inside.get(change.room_id)
+            if members is None:
+                members = inside[change.room_id] = {*self.rooms.members(change.room_id)}
+            if change.joined:
+                members.discard(change.user_id)
+            else:
+                yield change, frozenset(members - {change.user_id})
+                members.add(change.user_id)

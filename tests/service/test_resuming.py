@@ -1,0 +1,149 @@
+"""A node that starts tells clients of joins and leaves that were told around its start."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+import msgspec
+import pytest
+
+from lamplighter.clock import Timestamp
+from lamplighter.cluster.entries import HomeserverNews
+from lamplighter.cluster.positions import at_time
+from lamplighter.ids import RoomId, StreamPosition, UserId
+from lamplighter.ports import MembershipChange
+from lamplighter.routing.interest import SharedRooms
+from tests.routing.people import ALICE, BOB, CHARLIE
+from tests.service.nodes import Cluster, Node
+
+LOBBY: Final = RoomId("!lobby:demo")
+#: The three are online.
+PEOPLE: Final = (ALICE, BOB, CHARLIE)
+
+
+class OneRoom(Cluster):
+    """A cluster with one room, and a homeserver that tells what it has stored when a test says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stored: dict[UserId, Timestamp] = {}
+
+    def rooms(self, name: str) -> SharedRooms:
+        rooms = SharedRooms(lambda _room_id: True, None)
+        for user_id, since in self.stored.items():
+            rooms.joined(LOBBY, user_id, at_time(Timestamp(since + 1)))
+        return rooms
+
+    def memberships_in(self, news: bytes) -> Sequence[MembershipChange]:
+        return [msgspec.msgpack.decode(news, type=MembershipChange)]
+
+    def hear(self, name: str, news: bytes) -> None:
+        node = self.nodes[name]
+        for change in self.memberships_in(news):
+            if change.joined != (change.user_id in node.core.rooms.members(LOBBY)):
+                node.heard_events.memberships_changed([change])
+
+    def write(self, user_id: UserId, *, joined: bool) -> bytes:
+        """Store that a user joins or leaves; return the news of it."""
+        self.stored.pop(user_id, None)
+        if joined:
+            self.stored[user_id] = self.clock.now()
+        return msgspec.msgpack.encode(MembershipChange(LOBBY, user_id, joined))
+
+    async def move(self, user_id: UserId, *, joined: bool) -> None:
+        """Let a user join or leave, and every node hear it."""
+        await self.tell(self.write(user_id, joined=joined))
+
+    async def tell(self, news: bytes) -> None:
+        """Let every node hear what is stored."""
+        self.nodes["a"].core.stream.append(HomeserverNews(news))
+        await self.passes(1)
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[OneRoom]:
+    """A cluster of one node, on which everybody in the room is online."""
+    cluster = OneRoom()
+    node = await cluster.start("a")
+    await cluster.passes(3)
+    for user_id in PEOPLE:
+        node.poll(user_id)
+    await cluster.passes(1)
+    yield cluster
+    await cluster.stop()
+
+
+async def token(node: Node, viewer: UserId) -> StreamPosition:
+    """Return the position to which an answer leads that the viewer gets."""
+    answer = await node.core.reader.read_since(viewer, node.core.feed.position)
+    return answer.position
+
+
+async def told(node: Node, viewer: UserId, position: StreamPosition) -> dict[str, str]:
+    """Return what an answer says of others to a viewer with a token of *position*."""
+    answer = await node.core.reader.read_since(viewer, position)
+    states = [it.state for it in answer.updates]
+    return {it.user_id: it.state for it in states if it.user_id != viewer}
+
+
+async def test_a_leave_before_the_start(cluster: OneRoom) -> None:
+    """A token from before a leave is told of it at a node that starts shortly after it: once, and
+    both sides. Who was not in the room at the time of the leave is not named.
+    """
+    await cluster.move(ALICE, joined=True)
+    await cluster.move(BOB, joined=True)
+    before = await token(cluster.nodes["a"], ALICE)
+    await cluster.move(BOB, joined=False)
+    await cluster.move(CHARLIE, joined=True)
+    node = await cluster.start("b")
+    await cluster.passes(3)
+    assert await told(node, ALICE, before) == {BOB: "offline", CHARLIE: "online"}
+    assert await told(node, BOB, before) == {ALICE: "offline"}
+    assert await told(node, ALICE, node.core.feed.position) == {}
+
+
+async def test_two_leaves_before_the_start(cluster: OneRoom) -> None:
+    """Two who have both left are told of each other, in the order of their leaves or not."""
+    for user_id in PEOPLE:
+        await cluster.move(user_id, joined=True)
+    before = await token(cluster.nodes["a"], ALICE)
+    await cluster.move(ALICE, joined=False)
+    await cluster.move(BOB, joined=False)
+    node = await cluster.start("b")
+    await cluster.passes(3)
+    assert await told(node, ALICE, before) == {BOB: "offline", CHARLIE: "offline"}
+    assert await told(node, BOB, before) == {ALICE: "offline", CHARLIE: "offline"}
+    assert await told(node, CHARLIE, before) == {ALICE: "offline", BOB: "offline"}
+
+
+@pytest.mark.parametrize("is_told_before", [True, False], ids=["before", "after"])
+async def test_a_join_that_is_told_late(cluster: OneRoom, is_told_before: bool) -> None:
+    """A token from between the storing and the telling of a join is told of it at a node that
+    starts before the telling, or after it; so is a client that polls there already.
+    """
+    await cluster.move(ALICE, joined=True)
+    stored = cluster.write(BOB, joined=True)
+    await cluster.passes(1)
+    cluster.nodes["a"].set(CHARLIE, "between")
+    await cluster.passes(1)
+    between = await token(cluster.nodes["a"], ALICE)
+    if is_told_before:
+        await cluster.tell(stored)
+    node = await cluster.start("b")
+    await cluster.passes(1)
+    if not is_told_before:
+        assert await told(node, ALICE, between) == {}
+        await cluster.tell(stored)
+    assert await told(node, ALICE, between) == {BOB: "online"}
+    assert await told(node, ALICE, node.core.feed.position) == {}
+
+
+async def test_a_leave_that_is_told_late(cluster: OneRoom) -> None:
+    """A leave that is stored before the start of a node, and told after it, is told to clients."""
+    await cluster.move(ALICE, joined=True)
+    await cluster.move(BOB, joined=True)
+    before = await token(cluster.nodes["a"], ALICE)
+    stored = cluster.write(BOB, joined=False)
+    node = await cluster.start("b")
+    await cluster.passes(1)
+    await cluster.tell(stored)
+    assert await told(node, ALICE, before) == {BOB: "offline"}
