@@ -72,6 +72,8 @@ class LogServer:
         self._births = itertools.count(1)
         self._data: LogData | None = None
         self._waiting: set[asyncio.Future[None]] = set()
+        #: How often whoever waits had reason to look again.
+        self.wakes = 0
         self._late: list[tuple[MemoryLog, Callable[[], object]]] = []
 
     def log(self) -> "MemoryLog":
@@ -146,12 +148,18 @@ class LogServer:
 
     def wake(self) -> None:
         """Let whoever waits look again."""
+        self.wakes += 1
         for waiting in self._waiting:
             if not waiting.done():
                 waiting.set_result(None)
 
-    async def change(self, until: Timestamp) -> None:
-        """Return once something may have changed, at *until* at the latest."""
+    async def change(self, until: Timestamp, since: int | None = None) -> None:
+        """Return once something may have changed, at *until* at the latest.
+
+        *since* is the number of `wakes` before the caller looked, if the caller awaited afterwards.
+        """
+        if since is not None and since != self.wakes:
+            return
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.add(waiting)
         timer = self.clock.call_at(until, self.wake)
@@ -250,10 +258,11 @@ class MemoryLog:
     ) -> LogNews:
         until = self._later(longest)
         while True:
+            wakes = self._server.wakes
             news = await self._answer(lambda: self._news(lease, after, inbox_after))
             if news.records or news.messages or self._server.clock.now() >= until:
                 return news
-            await self._server.change(until)
+            await self._server.change(until, wakes)
 
     async def close(self) -> None:
         """There is no connection."""

@@ -20,7 +20,7 @@ from lamplighter.cluster.log import (
     ToldToAll,
 )
 from lamplighter.cluster.positions import BEGINNING, RECORD, at_time, instant_of, record_of
-from lamplighter.devtools.turns import turns_until_idle
+from lamplighter.devtools.turns import turns, turns_until_idle
 from lamplighter.errors import (
     LeaseLost,
     LogLost,
@@ -361,6 +361,22 @@ async def test_reading_waits(server: AnyLogServer) -> None:
     await a.say(b, b"hello")
     news = await reading[0]
     assert ([*news.records], [it.payload for it in news.messages]) == ([], [b"hello"])
+
+
+async def test_reading_as_something_is_told(server: AnyLogServer) -> None:
+    """A record wakes whoever reads, at whichever moment of the reading it is told."""
+    a, b = await joined(server, "a"), await joined(server, "b")
+    position = b.start
+    for moment in range(10):
+        reading = asyncio.ensure_future(b.read(position, "", LONG))
+        await turns(moment)
+        position = await a.tell(b"x")
+        for _ in range(1_000):  # trips to the server
+            if reading.done():
+                break
+            await a.log.head()
+        assert reading.done()
+        assert [it.position for it in reading.result().records] == [position]
 
 
 async def test_reading_in_vain(server: AnyLogServer) -> None:
