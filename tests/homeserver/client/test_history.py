@@ -207,3 +207,21 @@ async def test_context(alice: Person, bob: Person) -> None:
     members = [it["state_key"] for it in lazily["state"] if it["type"] == "m.room.member"]
     assert (lazily["events_before"], lazily["events_after"]) == ([], [])
     assert members == ["@alice:demo"]
+
+
+async def test_names_beside_a_page(alice: Person, bob: Person) -> None:
+    """A client that loads members lazily gets the memberships of the senders beside a page, as of
+    its newest event; others, and a page without events, have none.
+    """
+    room = await alice.room(preset="public_chat")
+    await bob.post(f"/rooms/{q(room)}/join", {})
+    await say(alice, room, *"ab")
+    lazily = '{"lazy_load_members": true}'
+    found = (await page(alice, room, dir="b", limit="2", filter=lazily)).json
+    assert bodies(found["chunk"]) == ["b", "a"]
+    assert [(it["type"], it["state_key"]) for it in found["state"]] == [
+        ("m.room.member", "@alice:demo")
+    ]
+    assert "state" not in (await page(alice, room, dir="b", limit="2")).json
+    empty = await page(alice, room, dir="f", from_=found["start"], filter=lazily)
+    assert (empty.json["chunk"], "state" in empty.json) == ([], False)

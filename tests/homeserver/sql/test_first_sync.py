@@ -15,11 +15,10 @@ from lamplighter.database.memory import open_memory
 from lamplighter.database.sqlite import open_file
 from lamplighter.errors import Forbidden
 from lamplighter.homeserver.sql.filtering import RoomFilter
-from lamplighter.ids import RoomId, UserId
+from lamplighter.ids import UserId
 from tests.contract.directories import ALICE, BOB, CHARLIE, Answer, Subject, subject_in
 from tests.database.statements import counted_wakes, traced_statements
-
-PEOPLE = (ALICE, BOB, CHARLIE)
+from tests.homeserver.sql.stories import PEOPLE, step, steps
 
 
 @pytest.fixture
@@ -43,57 +42,29 @@ async def in_full(tested: Subject, user_id: UserId, wanted: RoomFilter) -> Answe
     return answer
 
 
-#: What happens: its kind, who does it, to whom, and in which room.
-steps = st.tuples(
-    st.sampled_from(["say", "say", "topic", "join", "leave", "invite", "name", "data"]),
-    st.sampled_from(PEOPLE),
-    st.sampled_from(PEOPLE),
-    st.integers(0, 1),
-)
-#: Who looks then, and with which filter: how long timelines are, and of which rooms.
+#: Who looks then, and with which filter: how long timelines are, of which rooms, and whether the
+#: client loads members lazily.
 looks = st.tuples(
-    st.sampled_from(PEOPLE), st.sampled_from([0, 1, 3, 10]), st.sampled_from([None, 0, 1])
+    st.sampled_from(PEOPLE),
+    st.sampled_from([0, 1, 3, 10]),
+    st.sampled_from([None, 0, 1]),
+    st.booleans(),
 )
-
-
-async def step(
-    tested: Subject,
-    kind: str,
-    user_id: UserId,
-    other: UserId,
-    room_id: RoomId,
-    number: int,
-) -> None:
-    """Let something happen, if the rules allow it."""
-    directory, name = tested.directory, f"{number}"
-    match kind:
-        case "say":
-            await tested.say(user_id, room_id, name)
-        case "topic":
-            await directory.set_state(user_id, room_id, "m.room.topic", "", {"topic": name})
-        case "join":
-            await directory.join(user_id, room_id)
-        case "leave":
-            await directory.leave(user_id, room_id)
-        case "invite":
-            await directory.invite(user_id, room_id, other)
-        case "name":
-            await directory.set_displayname(user_id, name)
-        case "data":
-            place = None if user_id == other else room_id
-            await directory.set_account_data(user_id, place, f"data{number % 3}", {"n": number})
 
 
 async def play(story: list[tuple[Any, Any]]) -> None:
     """Go through a story, and compare after each of its steps."""
     async with subject_in(open_memory(), "alice", "bob", "charlie") as tested:
         rooms = [await tested.room(ALICE, BOB), await tested.room(BOB, ALICE, CHARLIE)]
-        for number, ((kind, user_id, other, place), (viewer, limit, left_out)) in enumerate(story):
+        for number, ((kind, user_id, other, place), look) in enumerate(story):
+            viewer, limit, left_out, lazily = look
             tested.clock.advance(milliseconds=7)
             with suppress(Forbidden):
                 await step(tested, kind, user_id, other, rooms[place], number)
             unwanted = frozenset() if left_out is None else frozenset({rooms[left_out]})
-            wanted = RoomFilter(timeline_limit=limit, not_rooms=unwanted)
+            wanted = RoomFilter(
+                timeline_limit=limit, not_rooms=unwanted, state={"lazy_load_members": lazily}
+            )
             assert await tested.sync(viewer, wanted=wanted) == await in_full(tested, viewer, wanted)
 
 

@@ -59,6 +59,9 @@ class EventFilter:
     not_senders: Names = ()
     rooms: Names | None = None
     not_rooms: Names = ()
+    #: Whether of memberships only those are wanted without which the answer cannot be shown
+    #: (<https://spec.matrix.org/latest/client-server-api/#lazy-loading-room-members>).
+    lazy_load_members: bool = False
 
     @classmethod
     def of(cls, definition: Json) -> "EventFilter":
@@ -70,6 +73,7 @@ class EventFilter:
             _names(definition, "not_senders") or (),
             _names(definition, "rooms"),
             _names(definition, "not_rooms") or (),
+            definition.get("lazy_load_members") is True,
         )
 
     @property

@@ -146,12 +146,12 @@ def _rooms(
     moment: Moment,
 ) -> Iterator[bytes]:
     """Yield the rooms as JSON. Pages never change, so all rooms are of one moment."""
-    separator = b'{"join":{'
+    user_id, separator = viewer.requester.user_id, b'{"join":{'
     for page, ephemeral in pages:
         yield separator
         data = viewer.wanted_data(page.room_id, home.account_data.get(page.room_id, ()))
-        summary = page.summary.of(viewer.requester.user_id)
-        beside = beside_news(summary, data, ephemeral)
-        yield from in_pieces(page.room_id, page.news, beside, moment)
+        beside = beside_news(page.summary.of(user_id), data, ephemeral)
+        news = page.news(user_id, lazily=viewer.state.lazy_load_members)
+        yield from in_pieces(page.room_id, news, beside, moment)
         separator = b","
     yield b"}}"

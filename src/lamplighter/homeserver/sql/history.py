@@ -17,7 +17,7 @@ from lamplighter.homeserver.sql.filtering import EventFilter
 from lamplighter.homeserver.sql.ledger import Ledger
 from lamplighter.homeserver.sql.limits import decode_json
 from lamplighter.homeserver.sql.room_json import SentAs, read_sent_as
-from lamplighter.homeserver.sql.state import View, find_view, read_state
+from lamplighter.homeserver.sql.state import View, find_view, read_memberships, read_state
 from lamplighter.homeserver.values import MessagesQuery
 from lamplighter.ids import RoomId
 from lamplighter.ports import Json, Requester
@@ -52,6 +52,11 @@ class History:
             stretch = _Stretch(view.admits(), start, until, backwards=query.backwards)
             found, end = await stretch.read(connection, wanted, min(query.limit, _MOST))
             sent_as = await read_sent_as(connection, _own(found, requester))
+            members: list[StoredEvent] = []
+            if found and wanted.lazy_load_members:
+                senders = {event.sender for event in found}
+                after = 1 + max(event.position for event in found)
+                members = await read_memberships(connection, view.admits(), senders, before=after)
         has_url = query.filter.get("contains_url")
         if has_url is not None:
             urls = [decode_json(it.content).get("url") for it in found]
@@ -61,6 +66,8 @@ class History:
             "chunk": map(partial(self._shown, requester=requester, sent_as=sent_as), found),
             "start": self._ledger.stream.token(start),
         }
+        if members:
+            page["state"] = map(partial(event_json, now=self._ledger.now()), members)
         return page if end is None else page | {"end": self._ledger.stream.token(end)}
 
     async def event(self, requester: Requester, room_id: RoomId, event_id: str) -> Json:
@@ -86,7 +93,7 @@ class History:
             told = [*before, found, *after]
             last = after[-1] if after else found
             people: list[ColumnElement[bool]] = []
-            if filter.get("lazy_load_members"):
+            if wanted.lazy_load_members:
                 shown_members = sorted({event.sender for event in told})
                 people = [or_(events.c.type != MEMBER, events.c.state_key.in_(shown_members))]
             state = await read_state(connection, view.admits(), *people, before=last.position + 1)

@@ -5,8 +5,10 @@ never change, so the page for a position never changes. A page that is behind ne
 since its position.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final, TypeAlias
 
 from sqlalchemy import and_, select
@@ -23,7 +25,7 @@ from lamplighter.homeserver.sql.room_json import (
     read_summary,
 )
 from lamplighter.homeserver.sql.state import read_state, read_timeline
-from lamplighter.ids import RoomId
+from lamplighter.ids import RoomId, UserId
 from lamplighter.recent import Recent
 
 __all__ = ["RoomPage", "RoomPages"]
@@ -36,6 +38,7 @@ _EVENT_OVERHEAD: Final = 500
 _FAR_BEHIND: Final = 1_000
 
 _State: TypeAlias = Mapping[tuple[str, str], EncodedEvent]
+_position: Final = attrgetter("position")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +55,46 @@ class RoomPage:
     is_limited: bool
     #: As of that event, or of a later one: a sync always gets the whole summary.
     summary: Summary
+    #: The state without the memberships of all but the senders in the timeline, and the heroes.
+    state_without_members: tuple[EncodedEvent, ...]
 
-    @property
-    def news(self) -> RoomNews:
-        """The state and timeline of the page."""
+    @classmethod
+    def of(
+        cls,
+        room_id: RoomId,
+        position: int,
+        state: _State,
+        timeline: tuple[EncodedEvent, ...],
+        summary: Summary,
+        *,
+        is_limited: bool,
+    ) -> "RoomPage":
+        """Return the page with this state and timeline."""
+        people = {event.sender for event in timeline} | summary.heroes
+        without = (
+            event
+            for (event_type, state_key), event in state.items()
+            if event_type != MEMBER or state_key in people
+        )
+        return cls(room_id, position, state, timeline, is_limited, summary, tuple(without))
+
+    def news(self, viewer: UserId, *, lazily: bool) -> RoomNews:
+        """Return the state and timeline of the page; *lazily* as few memberships as may be."""
         starts_after = self.timeline[0].position - 1 if self.timeline else self.position
-        return RoomNews(self.state.values(), self.timeline, self.is_limited, starts_after)
+        state: Collection[EncodedEvent] = self.state.values()
+        if lazily:
+            state = self._with(self.state.get((MEMBER, viewer)))
+        return RoomNews(state, self.timeline, self.is_limited, starts_after)
+
+    def _with(self, own: EncodedEvent | None) -> tuple[EncodedEvent, ...]:
+        """Return `state_without_members`, and the viewer's *own* membership at its place."""
+        state = self.state_without_members
+        if own is None:
+            return state
+        place = bisect_left(state, own.position, key=_position)
+        if own in state[place : place + 1]:
+            return state
+        return (*state[:place], own, *state[place:])
 
     @property
     def weight(self) -> int:
@@ -109,7 +146,7 @@ async def _read(connection: AsyncConnection, room_id: RoomId, limit: int, last: 
     shown = await encode_events(connection, timeline.events)
     summary = await read_summary(connection, room_id)
     past = _put({}, map(encode_event, state))
-    return RoomPage(room_id, last, past, shown, timeline.is_limited, summary)
+    return RoomPage.of(room_id, last, past, shown, summary, is_limited=timeline.is_limited)
 
 
 async def _events_between(
@@ -135,8 +172,8 @@ async def _caught_up(
     summary = page.summary
     if any(event.type == MEMBER for event in news):
         summary = await read_summary(connection, page.room_id)
-    is_limited = page.is_limited or bool(past)
-    return RoomPage(page.room_id, last, _put(page.state, past), timeline, is_limited, summary)
+    state, is_limited = _put(page.state, past), page.is_limited or bool(past)
+    return RoomPage.of(page.room_id, last, state, timeline, summary, is_limited=is_limited)
 
 
 def _put(state: _State, past: Iterable[EncodedEvent]) -> _State:

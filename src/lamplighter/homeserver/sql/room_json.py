@@ -128,6 +128,11 @@ class Summary:
     #: The first of all who ever were, where at most one user is present.
     others: tuple[str, ...]
 
+    @property
+    def heroes(self) -> frozenset[str]:
+        """The heroes of all viewers."""
+        return frozenset((*self.present, *self.others))
+
     def of(self, viewer: UserId) -> Json:
         """Return the summary for *viewer*, without the viewer's own name."""
         heroes = [user_id for user_id in self.present if user_id != viewer]

@@ -1,8 +1,9 @@
 """One room in a `/sync`, as its viewer sees it: joined, invited to, or left."""
 
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
+from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
 from msgspec.json import encode
@@ -23,7 +24,7 @@ from lamplighter.homeserver.sql.room_json import (
     in_pieces,
     read_summary,
 )
-from lamplighter.homeserver.sql.state import View, read_state, read_timeline
+from lamplighter.homeserver.sql.state import View, read_memberships, read_state, read_timeline
 from lamplighter.homeserver.sql.typing_notices import TypingNotices, typing_event
 from lamplighter.homeserver.sql.viewer import Viewer
 from lamplighter.ids import RoomId
@@ -33,6 +34,9 @@ __all__ = ["Section", "Sections"]
 
 #: Makes a room's ID and entry as JSON.
 Section: TypeAlias = Callable[[], Iterator[bytes]]
+
+_NOBODY: Final = frozenset[str]()
+_position: Final = attrgetter("position")
 
 #: The state of the room that an invite shows, beside the invite itself.
 _SHOWN_TO_INVITED: Final = (
@@ -70,9 +74,11 @@ class Sections:
         if not (is_full or news.says_something or data or ephemeral):
             return None
         summary: Json = {}
+        heroes = _NOBODY
         if is_full or news.tells_of_members:
             found = await read_summary(self.connection, view.standing.room_id)
-            summary = found.of(view.user_id)
+            summary, heroes = found.of(view.user_id), found.heroes
+        news = await self._with_members(view, news, heroes, is_full=is_full)
         return self._section(view, news, beside_news(summary, data, ephemeral))
 
     async def left(self, view: View) -> Section:
@@ -80,6 +86,7 @@ class Sections:
         since = self.viewer.since
         is_full = since is None or self.viewer.full_state
         news = await self._news(view, since or 0, is_full=is_full)
+        news = await self._with_members(view, news, is_full=is_full)
         return self._section(view, news, {"account_data": {"events": []}})
 
     async def invited(self, view: View) -> Section | None:
@@ -106,24 +113,48 @@ class Sections:
         timeline = await read_timeline(
             self.connection, view.admits(), *wanted.conditions(), after=after, limit=limit
         )
-        state: list[StoredEvent] = []
-        if self.viewer.state.admits_room(room_id):
-            # A filtered timeline may leave out state that the client does want.
-            begins = timeline.starts_after + 1 if wanted.admits_all and timeline.events else None
-            state = await read_state(
-                self.connection,
-                view.admits(),
-                *self.viewer.state.conditions(),
-                after=0 if is_full else after,
-                before=begins,
-            )
-        told = {event.event_id for event in timeline.events}
-        return RoomNews(
-            [encode_event(event) for event in state if event.event_id not in told],
-            await encode_events(self.connection, timeline.events, view.user_id),
-            timeline.is_limited,
-            timeline.starts_after,
+        shown = await encode_events(self.connection, timeline.events, view.user_id)
+        news = RoomNews((), shown, timeline.is_limited, timeline.starts_after)
+        if not self.viewer.state.admits_room(room_id):
+            return news
+        admitted = view.admits()
+        if is_full and self.viewer.state.lazy_load_members:
+            admitted = and_(admitted, events.c.type != MEMBER)
+        state = await read_state(
+            self.connection,
+            admitted,
+            *self.viewer.state.conditions(),
+            after=0 if is_full else after,
+            before=self._start_of(news),
         )
+        return _with_state(news, state)
+
+    async def _with_members(
+        self, view: View, news: RoomNews, heroes: frozenset[str] = _NOBODY, *, is_full: bool
+    ) -> RoomNews:
+        """Return *news* with the memberships of whom they show, for a client that loads members
+        lazily. The client may have got them before.
+        """
+        wanted = self.viewer.state
+        people = {event.sender for event in news.timeline} | heroes
+        if is_full:
+            people.add(view.user_id)
+        if not (wanted.lazy_load_members and wanted.admits_room(view.standing.room_id) and people):
+            return news
+        members = await read_memberships(
+            self.connection,
+            view.admits(),
+            people,
+            *wanted.conditions(),
+            before=self._start_of(news),
+        )
+        return _with_state(news, members)
+
+    def _start_of(self, news: RoomNews) -> int | None:
+        """Return the place before which state is told as such, and not in the timeline."""
+        # A filtered timeline may leave out state that the client does want.
+        is_whole = self.viewer.timeline.admits_all and news.timeline
+        return news.starts_after + 1 if is_whole else None
 
     async def _ephemeral(self, room_id: RoomId, *, is_new: bool) -> list[Json]:
         """Return the typing and receipts that have changed; of a new room, all."""
@@ -147,6 +178,13 @@ class Sections:
         if is_new and self.viewer.since is not None:
             data = await read_account_data(self.connection, view.user_id, room_id=room_id)
         return self.viewer.wanted_data(room_id, data.get(room_id, ()))
+
+
+def _with_state(news: RoomNews, state: Iterable[StoredEvent]) -> RoomNews:
+    """Return *news* with more *state*, as far as it is not in *news*."""
+    told = {event.event_id for event in (*news.state, *news.timeline)}
+    more = (encode_event(event) for event in state if event.event_id not in told)
+    return replace(news, state=sorted((*news.state, *more), key=_position))
 
 
 def _stripped(event: StoredEvent) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A user's membership of a room, and what it lets the user see: state and timeline."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ __all__ = [
     "find_standing",
     "find_view",
     "power_levels",
+    "read_memberships",
     "read_standing",
     "read_state",
     "read_timeline",
@@ -146,6 +148,18 @@ async def read_state(
     newest = found.group_by(events.c.type, events.c.state_key)
     query = select(events).where(events.c.position.in_(newest), *wanted)
     return await read_events(connection, query.order_by(events.c.position))
+
+
+async def read_memberships(
+    connection: AsyncConnection,
+    admitted: ColumnElement[bool],
+    user_ids: Iterable[str],
+    *wanted: ColumnElement[bool],
+    before: int | None = None,
+) -> list[StoredEvent]:
+    """Return the part of `read_state` that is the memberships of *user_ids*."""
+    of_them = and_(admitted, events.c.type == MEMBER, events.c.state_key.in_(sorted(user_ids)))
+    return await read_state(connection, of_them, *wanted, before=before)
 
 
 _LONGEST: Final = 1000
