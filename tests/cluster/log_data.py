@@ -49,21 +49,42 @@ class LogData:
     """The data of one log from its birth on. Every step has the time of the log's clock."""
 
     def __init__(
-        self, birth: Birth, floor: StreamPosition, kept: timedelta, now: Timestamp
+        self,
+        birth: Birth,
+        floor: StreamPosition,
+        kept: timedelta,
+        now: Timestamp,
+        epoch: int = 0,
     ) -> None:
-        """Begin above *floor*, and not before *now*. Records are kept for the time *kept*."""
+        """Begin above *floor*, and not before *now*. Records are kept for the time *kept*.
+
+        *epoch* is the largest that was given.
+        """
         self.birth = birth
         self._kept = kept
         #: The newest record; at first, where the log begins.
         self.head = StreamPosition(max(record_of(floor) + RECORD, at_time(now)))
-        self._floor = self.head
+        self._floor = self.began = self.head
         #: The newest record that is not kept any more; at first, where the log begins.
         self._start = self.head
-        self._epoch = 0
+        self._epoch = epoch
         self._nodes: dict[NodeName, _Node] = {}
         self._owners: dict[PartitionId, Lease] = {}
         self._records: list[LogRecord] = []
         self._said = 0
+
+    def begun_anew(self, birth: Birth, floor: StreamPosition, now: Timestamp) -> "LogData":
+        """Return what takes the place of these data."""
+        floor = max(floor, self.head, self._floor)
+        return LogData(birth, floor, self._kept, now, self._epoch)
+
+    def admit(self, name: NodeName, facts: NodeFacts, now: Timestamp) -> None:
+        """Raise `NodeNameInUse` or `NodesDiffer` if a node may not join."""
+        self.expire(now)
+        if name in self._nodes:
+            raise NodeNameInUse(f"a living node has the name {name}")
+        for node in self._nodes.values():
+            _compare(facts.alike, node)
 
     def join(
         self, name: NodeName, facts: NodeFacts, floor: StreamPosition, now: Timestamp
@@ -73,11 +94,6 @@ class LogData:
         A position after this one is not of an earlier millisecond than the number of the epoch. So
         whoever knows of a record of this lease raises the next epoch above this one by a floor.
         """
-        self.expire(now)
-        if name in self._nodes:
-            raise NodeNameInUse(f"a living node has the name {name}")
-        for node in self._nodes.values():
-            _compare(facts.alike, node)
         highest = max(self.head, self._floor, floor, at_time(now))
         self._epoch = max(self._epoch, instant_of(StreamPosition(highest))) + 1
         self._floor = StreamPosition(max(highest, at_time(Timestamp(self._epoch))))
@@ -89,6 +105,8 @@ class LogData:
         """Prolong *lease*. If the clock was set back, no lease lives longer because of that."""
         until = after(now, LEASE)
         node = self._node(lease, now)
+        if record_of(applied) > self.head:
+            raise LeaseLost("the log has lost its newest data")
         node.until, node.applied = until, record_of(applied)
         for other in self._nodes.values():
             other.until = min(other.until, until)

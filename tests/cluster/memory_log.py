@@ -29,7 +29,7 @@ from lamplighter.cluster.log import (
     NodeName,
     PartitionId,
 )
-from lamplighter.cluster.positions import at_time
+from lamplighter.cluster.positions import at_time, record_of
 from lamplighter.errors import (
     ClusterRefused,
     ClusterUnavailable,
@@ -124,12 +124,13 @@ class LogServer:
             raise LogLost("the log has lost its data")
         return self._data
 
-    def begun(self, floor: StreamPosition) -> LogData:
-        """Return the data, new ones if there are none."""
-        if self._data is None:
-            self._data = LogData(
-                Birth(f"birth-{next(self._births)}"), floor, self._kept, self.now()
-            )
+    def begin(self, floor: StreamPosition) -> LogData:
+        """Begin above *floor*, and above all that there is; return the data."""
+        birth, before = Birth(f"birth-{next(self._births)}"), self._data
+        if before is None:
+            self._data = LogData(birth, floor, self._kept, self.now())
+        else:
+            self._data = before.begun_anew(birth, floor, self.now())
         return self._data
 
     def carry_out_later(self, log: "MemoryLog", work: Callable[[], object]) -> None:
@@ -196,8 +197,12 @@ class MemoryLog:
     async def join(self, name: NodeName, facts: NodeFacts, floor: StreamPosition) -> Lease:
         def work() -> Lease:
             least = max(floor, at_time(Timestamp(self._epoch)))
-            data = self._server.begun(least)
-            lease = data.join(name, facts, least, self._server.now())
+            data, now = self._server.data, self._server.now()
+            if data is not None:
+                data.admit(name, facts, now)
+            if data is None or self._knows_more(data, record_of(floor)):
+                data = self._server.begin(least)
+            lease = data.join(name, facts, least, now)
             self._birth, self._epoch = data.birth, lease.epoch
             return lease
 
@@ -266,6 +271,11 @@ class MemoryLog:
 
     async def close(self) -> None:
         """There is no connection."""
+
+    def _knows_more(self, data: LogData, known: StreamPosition) -> bool:
+        """Tell whether *data* may have given *known* again, or have lost it."""
+        has_other = self._birth not in (None, data.birth)
+        return known > data.head or (has_other and known > data.began)
 
     def _later(self, duration: timedelta) -> Timestamp:
         return after(self._server.clock.now(), duration)

@@ -479,7 +479,34 @@ async def test_data_after_a_loss(server: AnyLogServer) -> None:
     assert third.lease.epoch > again.lease.epoch
     assert await third.tell(b"z") > further
     assert payloads(await third.records()) == [b"z"]
-    assert payloads(await again.records()) == [b"y", b"z"]
+    with pytest.raises(LogLost):
+        await again.records()
+
+
+@pytest.mark.parametrize("is_ahead", [True, False], ids=["ahead of the log", "given again"])
+async def test_a_lost_log_that_began_too_early(server: AnyLogServer, is_ahead: bool) -> None:
+    """If a node that knows less begins a lost log, one that knows more lets it begin once more,
+    above all that either knows. Then the first has lost its lease, and knows of the other birth.
+    """
+    a, c = await joined(server, "a"), server.log()
+    known = await a.tell(b"x", count=1_000)
+    await server.lose_data()
+    await server.set_clock_back(a)
+    fresh = await joined(server, "c", log=c)
+    told = await fresh.tell(b"y", count=1)
+    if not is_ahead:
+        known = StreamPosition(fresh.start + RECORD)
+    again = await joined(server, "a", known, log=a.log)
+    assert again.start > max(known, told)
+    assert again.lease.epoch > fresh.lease.epoch
+    with pytest.raises(LeaseLost):
+        await fresh.renew()
+    with pytest.raises(LogLost):
+        await fresh.read(told)
+    third = await joined(server, "c", told, log=c)
+    assert third.start == again.start
+    await third.tell(b"z")
+    assert payloads(await again.records()) == payloads(await third.records()) == [b"z"]
 
 
 async def test_epochs_after_a_loss(server: AnyLogServer) -> None:
@@ -505,6 +532,8 @@ async def test_an_older_copy(server: AnyLogServer) -> None:
     await restore()
     with pytest.raises(LogLost):
         await a.read(lost)
+    with pytest.raises(LeaseLost):
+        await a.log.renew(a.lease, lost)
     await server.end(a)
     a = await joined(server, "a", log=a.log)
     assert await a.tell(b"3") > lost

@@ -67,6 +67,8 @@ class LogWorld(RuleBasedStateMachine):
         self.records: list[LogRecord] = []
         self.said: dict[Lease, list[tuple[Lease, bytes]]] = {}
         self.newest = BEGINNING
+        #: What nodes know that have not joined since the last loss of data.
+        self.known: dict[str, StreamPosition] = {}
         #: The largest epoch that must not be given again.
         self.highest = 0
         #: Each node's process goes on while its lease ends.
@@ -90,7 +92,8 @@ class LogWorld(RuleBasedStateMachine):
             with pytest.raises(NodeNameInUse):
                 self.do(joined(self.server, name, self.newest))
             return
-        node = self.do(joined(self.server, name, self.newest, self.logs.get(name)))
+        known = self.known.pop(name, self.newest)
+        node = self.do(joined(self.server, name, known, self.logs.get(name)))
         assert node.lease.epoch > max(self.highest, self.epochs.get(name, 0))
         self.logs[name], self.epochs[name] = node.log, node.lease.epoch
         self.highest = node.lease.epoch
@@ -226,6 +229,7 @@ class LogWorld(RuleBasedStateMachine):
         for node in [*self.living.values()]:
             self.has_ended(node)
         self.records.clear()
+        self.known = dict.fromkeys(self.logs, self.newest)
         # Nobody else knows of those who have written nothing.
         self.highest = self.written
 

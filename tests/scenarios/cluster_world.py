@@ -264,13 +264,17 @@ class RandomCluster(Cluster):
 
         self._lives.append(asyncio.ensure_future(leave()))
 
-    async def lose_data(self) -> None:
-        """Let the log be started again without its data, which takes a moment."""
+    async def lose_data(self, set_back_by: int, takes: float) -> None:
+        """Let the log be started again without its data, which takes so many seconds.
+
+        Its clock is set back by so many seconds.
+        """
         before, self.server.way = self.server.way, Way.CLOSED
         self._agree_from = after(self.clock.now(), _TOLD_AGAIN)
         self._lost.append(self.clock.now())
         self.server.lose_data()
-        await self.passes(0.25)
+        self.server.set_clock_back(timedelta(seconds=set_back_by))
+        await self.passes(takes)
         self.server.way = before
 
     # --- what people do -------------------------------------------------------------------
@@ -386,7 +390,7 @@ class RandomCluster(Cluster):
             case "server":
                 [self.server.way] = details
             case "lose_data":
-                await self.lose_data()
+                await self.lose_data(*details)
             case _:
                 getattr(self, what)(*details)
                 await self.passes(0)

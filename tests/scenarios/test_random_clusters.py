@@ -26,7 +26,7 @@ steps = st.one_of(
     st.tuples(st.sampled_from(["kill", "begin_to_start", "leave", "freeze", "thaw"]), names),
     st.tuples(st.just("cut"), names, ways),
     st.tuples(st.just("server"), ways),
-    st.tuples(st.just("lose_data")),
+    st.tuples(st.just("lose_data"), st.sampled_from([0, 5]), st.sampled_from([0.0, 0.25])),
 )
 
 

@@ -146,7 +146,8 @@ class Cluster:
         log, own_clock = self.server.log(), self.own_clock(name)
         clock = ClusterClock(own_clock)
         holder = LeaseHolder(NodeName(name), NodeFacts(name, self.alike), own_clock, log, clock.set)
-        await holder.join(BEGINNING)
+        floor = max((it.position for it in await self.store.load()), default=BEGINNING)
+        await holder.join(floor)
         standing = holder.standing
         lease, head = holder.lease, standing.head
         assert lease is not None  # nothing has failed between

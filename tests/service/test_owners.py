@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 
@@ -197,6 +198,41 @@ async def test_the_log_loses_its_data(cluster: Cluster) -> None:
     assert [it.knows(BOB) for it in (a, b)] == [("online", "after")] * 2
     assert a.core.feed.position > position
     assert [a.ended, b.ended] == [[], []]
+
+
+@pytest.mark.parametrize("set_back", [0, 60], ids=["same millisecond", "clock set back"])
+async def test_a_fresh_node_begins_a_lost_log(cluster: Cluster, set_back: int) -> None:
+    """If a node that starts begins the lost log again, and does not know how far the others have
+    read, the others go on with it all the same.
+    """
+    a, b = cluster.nodes.values()
+    a.core.feed.open(ALICE)
+    a.poll(BOB)
+    a.set(BOB, "before")
+    await cluster.passes(0)
+    position = a.core.feed.position
+    cluster.server.lose_data()
+    cluster.server.set_clock_back(timedelta(seconds=set_back))
+    c = await cluster.start("c")
+    c.set(BOB, "first")
+    await cluster.passes(8)
+    nodes = (a, b, c)
+    for message, node in zip("abc", nodes, strict=True):
+        saving = node.set(BOB, message)
+        await cluster.passes(1)
+        assert saving.done()
+        assert saving.exception() is None
+        assert [it.knows(BOB) for it in nodes] == [("online", message)] * 3
+        assert a.core.feed.position > position
+        position = a.core.feed.position
+    assert [it.ended for it in nodes] == [[], [], []]
+    assert len({it.owns(BOB) for it in nodes}) == 2
+    users = [UserId(f"@user{number}:demo") for number in range(200)]
+    for user in users:
+        assert [it.owns(user) for it in nodes].count(True) == 1
+    savings = [a.set(user, "x") for user in users]
+    await cluster.passes(2)
+    assert [it.exception() for it in savings] == [None] * 200
 
 
 async def test_the_database_is_away(cluster: Cluster) -> None:

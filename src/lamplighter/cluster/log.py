@@ -22,7 +22,13 @@ Nodes that differ in certain facts may not live at the same time. Nodes that cha
 together *agree* on it: in one step, which leaves no time for a node that does not take part.
 
 A log whose data are lost has another *birth* when nodes join again. Its positions go on above the
-largest that any of them knows, so a position never comes twice.
+largest that any of them knows, so a position never comes twice. The node that joins first may not
+be the one that knows most: so a node that knows a position which this log may have given again, or
+has lost, lets the log begin once more, above that position. All leases end then.
+
+    the log ends at 9; a has read 9; all data are lost, and the clock is set back
+    c starts, and joins: the log begins at 7
+    a joins, and knows 9: the log begins at 10; c has lost its lease, and joins again
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -179,15 +185,21 @@ class Log(Protocol):
     """
 
     async def join(self, name: NodeName, facts: NodeFacts, floor: StreamPosition) -> Lease:
-        """Return a new lease; positions go on above *floor*.
+        """Return a new lease; positions go on above *floor*, a position that this node knows.
 
-        Where the log has no data, it begins here. Raises `NodeNameInUse` while a lease of that name
-        lives, and `NodesDiffer`, which names the fact, if a living node has another value for one
-        of `facts.alike`, or if one of the two lacks it.
+        Where the log has no data, it begins here. It begins anew if it has not come to *floor*, or
+        if this node has joined other data before, and these began before *floor*.
+
+        Raises `NodeNameInUse` while a lease of that name lives, and `NodesDiffer`, which names the
+        fact, if a living node has another value for one of `facts.alike`, or if one of the two
+        lacks it.
         """
 
     async def renew(self, lease: Lease, applied: StreamPosition) -> ClusterStanding:
-        """Let *lease* live for another `LEASE`; return how the cluster is."""
+        """Let *lease* live for another `LEASE`; return how the cluster is.
+
+        Raises `LeaseLost`, too, if the log has not come to *applied*: it has lost its newest data.
+        """
 
     async def standing(self) -> ClusterStanding:
         """Return how the cluster is, for a program that is no node.

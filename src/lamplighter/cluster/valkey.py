@@ -111,14 +111,16 @@ class ValkeyLog:
     async def join(self, name: NodeName, facts: NodeFacts, floor: StreamPosition) -> Lease:
         await self._refuse_to_be_evicted()
         # Where the data are lost, nothing else may tell of a lease with which nothing was written.
-        floor = max(floor, at_time(Timestamp(self._epoch)))
+        least = max(floor, at_time(Timestamp(self._epoch)))
         reply = await self._run(
             JOIN,
             name,
             facts.address,
             _facts(facts.alike),
-            floor // RECORD,
+            record_of(floor) // RECORD,
+            least // RECORD,
             milliseconds(LEASE),
+            self._birth or "",
             secrets.token_hex(8),
         )
         match [it.decode() for it in cast("list[bytes]", reply)]:

@@ -3,7 +3,7 @@
 A step checks and writes at once, so what it has checked still holds when it writes: an owner that
 was frozen appends nothing with a lease that has ended. The keys, after `lamp:{server_name}:`:
 
-    state         hash    birth, head, floor, epoch: see below
+    state         hash    birth, began, head, floor, epoch: see below
     nodes         set     the names of nodes that have joined
     node:NAME     hash    lease, address, alike, applied; it expires with the lease
     owners        hash    partition to lease; it holds as long as that lease lives
@@ -14,7 +14,8 @@ A lease is written `NAME:EPOCH`. The clock is `TIME`, of the server alone.
 
 A number that stands for a position counts in `positions.RECORD`: 16 for each millisecond. So it is
 exact in Lua, whose numbers are doubles. `head` is that of the newest record, and `floor` one that
-the next record is above, too. A record also has the `head` before it, so a reader sees a gap.
+the next record is above, too. `began` is where the log with this birth began. A record also has the
+`head` before it, so a reader sees a gap.
 
 An epoch is larger than the millisecond of every position that is known when a node joins, and
 later positions are not before the millisecond of that number. So where all data are lost, a node
@@ -107,9 +108,10 @@ def _script(source: str) -> Script:
     return Script(whole, hashlib.sha1(whole.encode(), usedforsecurity=False).hexdigest())
 
 
-#: name, address, alike, floor, life of the lease in ms, birth if there are no data.
+#: name, address, alike, the largest position that the node knows, floor, life of the lease in ms,
+#: birth of the data that the node has joined before, birth if the log begins here.
 JOIN: Final = _script("""
-local name, address, alike, least, life, new = unpack(ARGV)
+local name, address, alike, known, least, life, theirs, new = unpack(ARGV)
 local key = prefix .. 'node:' .. name
 if redis.call('EXISTS', key) == 1 then
     return {'in use'}
@@ -120,14 +122,22 @@ for _, other in ipairs(redis.call('SMEMBERS', nodes)) do
         return {'differ', other, theirs}
     end
 end
-local found = redis.call('HMGET', state, 'birth', 'head', 'floor', 'epoch')
-local birth, head, floor, epoch = unpack(found)
-if not birth then
-    birth, head, floor, epoch = new, math.max(least + 1, now() * 16), 0, 0
-    redis.call('HSET', state, 'birth', birth, 'head', whole(head))
+local found = redis.call('HMGET', state, 'birth', 'began', 'head', 'floor', 'epoch')
+local birth, began, head, floor, epoch = unpack(found)
+known, head, floor = tonumber(known), tonumber(head or 0), tonumber(floor or 0)
+if not birth or known > head
+        or theirs ~= '' and theirs ~= birth and known > tonumber(began) then
+    if birth then
+        for _, other in ipairs(redis.call('SMEMBERS', nodes)) do
+            redis.call('DEL', prefix .. 'node:' .. other)
+        end
+        redis.call('DEL', nodes, owners, prefix .. 'log:' .. birth)
+    end
+    birth, head = new, math.max(math.max(least, head, floor) + 1, now() * 16)
+    redis.call('HSET', state, 'birth', birth, 'began', whole(head), 'head', whole(head))
 end
 local highest = math.max(head, floor, least, now() * 16)
-epoch = math.max(epoch, math.floor(highest / 16)) + 1
+epoch = math.max(epoch or 0, math.floor(highest / 16)) + 1
 redis.call('HSET', state, 'floor', whole(math.max(highest, epoch * 16)), 'epoch', whole(epoch))
 local lease = name .. ':' .. whole(epoch)
 redis.call('HSET', key, 'lease', lease, 'address', address, 'alike', alike, 'applied', 0)
@@ -139,7 +149,7 @@ return {'lease', whole(epoch), birth}
 #: lease, applied, life of the lease, life of an inbox that is not renewed.
 RENEW: Final = _script("""
 local lease, applied, life, rest = unpack(ARGV)
-if not lives(lease) then
+if not lives(lease) or tonumber(applied) > tonumber(redis.call('HGET', state, 'head')) then
     return false
 end
 for _, name in ipairs(redis.call('SMEMBERS', nodes)) do
