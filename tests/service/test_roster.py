@@ -85,7 +85,7 @@ def test_any_changes(moves: list[tuple[UserId, bool]]) -> None:
         (r"roster\.(changed|refreshed|told_late|forget)\(", {"announcing", "swap"}),
         (
             r"tracker\.\w+\(",
-            {"connections", "core", "federated", "for_modules", "intake", "keeper", "owners"},
+            {"connections", "core", "federated", "for_modules", "intake", "keeper", "owned_users"},
         ),
     ],
     ids=["writes the roster", "reads the tracker"],

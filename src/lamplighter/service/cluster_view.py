@@ -56,15 +56,15 @@ class ClusterView:
         condition = self._look()
         return ClusterReadings(
             nodes=len(condition.nodes),
-            partitions=self.owners.owned_partitions,
+            partitions=len(self.owners.users.partitions),
             unowned=condition.unowned,
             lag_seconds=self._lag_ms() / 1000,
             leases=int(self.holder.lease is not None),
             leases_lost=self.holder.lost,
             records_told=self.stream.records_told,
             records_read=self.stream.records_read,
-            events_said=self.owners.events_said,
-            events_waiting=self.owners.events_waiting,
+            events_said=self.owners.waiting.said,
+            events_waiting=len(self.owners.waiting),
         )
 
     def _remember(self) -> None:

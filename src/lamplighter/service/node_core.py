@@ -11,7 +11,10 @@ from lamplighter.service.background import Background
 from lamplighter.service.cluster_reload import ClusterReload
 from lamplighter.service.core import Core
 from lamplighter.service.directory_events import HeardEvents
+from lamplighter.service.node_messages import NodeMessages
+from lamplighter.service.owned_users import OwnedUsers
 from lamplighter.service.owners import Owners
+from lamplighter.service.waiting_events import WaitingEvents
 
 __all__ = ["NodeCore"]
 
@@ -37,21 +40,31 @@ class NodeCore:
         store: PresenceStore,
     ) -> "NodeCore":
         """Let the events of *core*, which has just been built over *stream*, find their owners."""
-        owners = Owners(
+        messages = NodeMessages(log, background)
+        users = OwnedUsers(
             clock,
-            log,
             stream,
             core.tracker,
             core.roster,
             core.publisher,
             core.keeper,
+            core.intake,
+            core.announcing,
+            background,
+            store,
+        )
+        owners = Owners(
+            clock,
+            stream,
+            core.publisher,
             core.late,
             core.intake,
             core.connections,
-            core.announcing,
             background,
             core.feed,
-            store,
+            messages,
+            WaitingEvents(clock, core.connections, background, messages),
+            users,
         )
         heard_events = HeardEvents(
             core.deliverer,

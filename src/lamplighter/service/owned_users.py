@@ -1,0 +1,165 @@
+"""The users whom this node owns: it decides how they are.
+
+When the node takes partitions over, it has their users as the last owner has told them. Every node
+says again which of their devices poll.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from lamplighter.clock import Clock, Timestamp, after
+from lamplighter.cluster.entries import Abandoned
+from lamplighter.cluster.log import Lease, PartitionId
+from lamplighter.cluster.partitions import partition_of
+from lamplighter.cluster.positions import at_time, instant_of
+from lamplighter.cluster.shared import SharedStream
+from lamplighter.futures import retrieve
+from lamplighter.ids import UserId
+from lamplighter.ports import PresenceStore
+from lamplighter.presence.changes import Change, ChangeReason
+from lamplighter.presence.events import Event, StatusSet
+from lamplighter.presence.machine import TrackedUser
+from lamplighter.presence.tracker import PresenceTracker
+from lamplighter.service.announcing import Announcing
+from lamplighter.service.background import Background
+from lamplighter.service.batch import done
+from lamplighter.service.intake import Intake
+from lamplighter.service.keeper import Keeper
+from lamplighter.service.publisher import Publisher
+from lamplighter.service.roster import Roster
+from lamplighter.service.vouchers import Vouchers
+
+__all__ = ["OwnedUsers"]
+
+#: What changed so shortly before a loss of the log's data may not have reached every node.
+_TOLD_AGAIN: Final = timedelta(minutes=1)
+
+
+@dataclass(eq=False)
+class OwnedUsers:
+    """The users of the partitions that this node owns, as the log says."""
+
+    clock: Clock
+    stream: SharedStream
+    tracker: PresenceTracker
+    roster: Roster
+    publisher: Publisher
+    keeper: Keeper
+    intake: Intake
+    announcing: Announcing
+    background: Background
+    store: PresenceStore
+    _partitions: set[PartitionId] = field(init=False, default_factory=set)
+    _vouchers: Vouchers = field(init=False, default_factory=Vouchers)
+    #: What waits for the database.
+    _deciding: "set[asyncio.Future[None]]" = field(init=False, default_factory=set)
+    #: When the log had lost its data; None if it has not.
+    _lost_at: Timestamp | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.tracker.hand_over(_everybody)
+        self.stream.carry(self._as_owned, self.tracker.follow)
+
+    @property
+    def partitions(self) -> AbstractSet[PartitionId]:
+        """The partitions that this node owns."""
+        return self._partitions
+
+    def decide(self, by: Lease, event: Event) -> "asyncio.Future[None]":
+        """Take in *event*, which the node *by* has heard; return what `Intake.accept` returns."""
+        if isinstance(event, StatusSet) and self.keeper.is_failing:
+            deciding = asyncio.ensure_future(self._decide_once_saved(event))
+            self._deciding.add(deciding)
+            deciding.add_done_callback(self._deciding.discard)
+            deciding.add_done_callback(retrieve)
+            return deciding
+        merged = self._vouchers.merge(by, event)
+        return done() if merged is None else self.intake.decide(merged)
+
+    def take(self, partitions: AbstractSet[PartitionId]) -> None:
+        """Own *partitions*, too: their users are as the roster has them."""
+        are_theirs = _users_of(partitions - self._partitions)
+        self._partitions |= partitions
+        changes = self.tracker.take_over(are_theirs, self.roster.get, self.clock.now())
+        changes += self._told_again(are_theirs)
+        if changes:
+            self.publisher.publish(changes)
+        for position in self.announcing.unanswered(are_theirs):
+            self.stream.append(Abandoned(position))
+        self.intake.schedule()
+
+    def hand_over(self, partitions: AbstractSet[PartitionId]) -> None:
+        """Decide no more about the users of *partitions*: another node owns them."""
+        self._vouchers.forget(_users_of(partitions & self._partitions))
+        self._partitions -= partitions
+        self.tracker.hand_over(_users_of(partitions))
+
+    def hand_all_over(self) -> None:
+        """Own nobody any more."""
+        self._partitions.clear()
+        self._vouchers = Vouchers()
+        self.tracker.hand_over(_everybody)
+
+    def leases(self) -> set[Lease]:
+        """Return the leases of the nodes that say that devices of these users poll."""
+        return self._vouchers.leases()
+
+    def died(self, dead: AbstractSet[Lease]) -> None:
+        """Learn that what the nodes with these leases have said is true no more."""
+        for event in self._vouchers.died(dead.__contains__):
+            self.intake.decide(event)
+
+    def log_lost(self) -> None:
+        """Learn that the log has lost its data."""
+        self._lost_at = self.clock.now()
+        self.background.run(self._compare_with_store())
+
+    async def _decide_once_saved(self, event: StatusSet) -> None:
+        """Decide once the database works again; raise `StorageUnavailable`, and tell nothing."""
+        await asyncio.shield(self.keeper.try_again())
+        await asyncio.shield(self.intake.accept(event))  # the user may have another owner by now
+
+    def _told_again(self, are_theirs: Callable[[UserId], bool]) -> list[Change]:
+        """Return the changes that other nodes may have missed when the log lost its data."""
+        if self._lost_at is None:
+            return []
+        lost_at, since = self._lost_at, at_time(after(self._lost_at, -_TOLD_AGAIN))
+        users = [it for it in self.roster.told_after(since) if are_theirs(it)]
+        states = [
+            self.roster.get(it) for it in users if instant_of(self.roster.last(it).told) <= lost_at
+        ]
+        return [Change(state, state, ChangeReason.FORCED) for state in reversed(states)]
+
+    async def _compare_with_store(self) -> None:
+        """Take in what owners had saved, and what this node had not read before the loss."""
+        last, now = self.roster.last, self.clock.now()
+        saved = {UserId(it.user.state.user_id): it for it in await self.store.load()}
+        newer = {
+            user_id: it.user for user_id, it in saved.items() if it.position > last(user_id).told
+        }
+        self.tracker.restore(newer.values(), now)
+        self.tracker.hand_over(newer.__contains__)
+        changes = self.tracker.take_over(_users_of(self._partitions), self.roster.get, now)
+        if changes:
+            self.publisher.publish(changes)
+        for event in self._vouchers.said(newer.__contains__):
+            self.intake.decide(event)
+        self.intake.schedule()
+
+    def _as_owned(self, user_ids: Iterable[UserId]) -> list[TrackedUser]:
+        users = (self.tracker.user(user_id) for user_id in user_ids)
+        return [user for user in users if user is not None]
+
+
+def _users_of(partitions: AbstractSet[PartitionId]) -> Callable[[UserId], bool]:
+    """Return what tells whether a user is in one of *partitions*, as they are now."""
+    now = frozenset(partitions)
+    return lambda user_id: partition_of(user_id) in now
+
+
+def _everybody(_user_id: UserId) -> bool:
+    return True

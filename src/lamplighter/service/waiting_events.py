@@ -1,0 +1,157 @@
+"""The events of this node that wait for their owners: other nodes, or this one once it owns them.
+
+An event is said to the owner of its user, and waits for the answer. If the owner does not answer
+because it is no owner any more, the event is said to the next one. An event whose owner does not
+answer within `MOST_WAITED_FOR` fails: whoever waits may try again.
+
+A command of a client that has waited in vain is not repeated to a later owner. But the polls of a
+device are: what they say is true until they end.
+"""
+
+import asyncio
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+from typing import Final
+
+from lamplighter.clock import Clock, Timestamp, after
+from lamplighter.cluster.log import Lease, PartitionId
+from lamplighter.cluster.partitions import partition_of
+from lamplighter.cluster.wire import EventSaid, EventTaken, Outcome
+from lamplighter.errors import ClusterUnavailable, StorageUnavailable
+from lamplighter.futures import fail, finish, retrieve
+from lamplighter.presence.events import Event, SyncEnded, Syncing
+from lamplighter.service.background import Background
+from lamplighter.service.connections import Connections
+from lamplighter.service.node_messages import NodeMessages
+
+__all__ = ["MOST_WAITED_FOR", "MOST_WAITING", "WaitingEvent", "WaitingEvents"]
+
+#: An event waits so long for the answer of its owner.
+MOST_WAITED_FOR: Final = timedelta(seconds=5)
+_LOOKS_EVERY: Final = timedelta(milliseconds=500)
+#: If so many events wait for owners, further commands fail at once. What polls say always waits: as
+#: many clients are connected, and a client that is not named to the owner would go offline.
+MOST_WAITING: Final = 20_000
+
+
+@dataclass(eq=False, slots=True)
+class WaitingEvent:
+    """An event that waits for its owner's answer."""
+
+    number: int
+    event: Event
+    partition: PartitionId
+    until: Timestamp
+    answered: "asyncio.Future[None]"
+    #: To whom it was said last; None if it was not said, or the owner has sent it back.
+    said_to: Lease | None = None
+
+
+@dataclass(eq=False)
+class WaitingEvents:
+    """All of them, by number, in the order in which they came."""
+
+    clock: Clock
+    connections: Connections
+    background: Background
+    messages: NodeMessages
+    #: How many events were said to other nodes.
+    said: int = field(init=False, default=0)
+    _numbers: "count[int]" = field(init=False, default_factory=count)
+    _waiting: dict[int, WaitingEvent] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.messages.unheard = self._unheard
+        self.background.every(_LOOKS_EVERY, self._end_late)
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def wait(self, event: Event, owner: Lease | None) -> "asyncio.Future[None]":
+        """Say *event* to *owner*, or let it wait for one; return what `Intake.accept` returns."""
+        answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        answered.add_done_callback(retrieve)
+        is_of_polls = isinstance(event, Syncing | SyncEnded)
+        if len(self._waiting) >= MOST_WAITING and not is_of_polls:
+            answered.set_exception(ClusterUnavailable("too many events wait for other nodes"))
+            return answered
+        until = after(self.clock.now(), MOST_WAITED_FOR)
+        partition = partition_of(event.user_id)
+        waiting = WaitingEvent(next(self._numbers), event, partition, until, answered)
+        self._waiting[waiting.number] = waiting
+        self._say(waiting, owner)
+        return answered
+
+    def take(self, partitions: AbstractSet[PartitionId]) -> list[WaitingEvent]:
+        """Return the events of *partitions*, which do not wait here any more."""
+        taken = [it for it in self._waiting.values() if it.partition in partitions]
+        for waiting in taken:
+            del self._waiting[waiting.number]
+        return taken
+
+    def move(self, partitions: AbstractSet[PartitionId], owner: Lease | None) -> None:
+        """Say the events of *partitions* to *owner*, who owns them now; None: let them wait."""
+        for waiting in self._waiting.values():
+            if waiting.partition in partitions:
+                waiting.said_to = None
+                self._say(waiting, owner)
+
+    def say_again(
+        self, dead: AbstractSet[Lease], owner_of: Callable[[PartitionId], Lease | None]
+    ) -> None:
+        """Say again what was said to the *dead*, and what their owners have sent back."""
+        for waiting in self._waiting.values():
+            if waiting.said_to is None or waiting.said_to in dead:
+                self._say(waiting, owner_of(waiting.partition))
+
+    def leases(self) -> set[Lease]:
+        """Return the leases of the nodes that have been asked."""
+        return {it.said_to for it in self._waiting.values() if it.said_to is not None}
+
+    def unsay(self) -> None:
+        """Forget what was said: no answer comes to the lease of this node that has ended."""
+        for waiting in self._waiting.values():
+            waiting.said_to = None
+
+    def answer(self, message: EventTaken) -> None:
+        """Take in the answer of an owner."""
+        waiting = self._waiting.get(message.number)
+        if waiting is None:
+            return
+        if message.outcome is Outcome.ELSEWHERE:
+            waiting.said_to = None  # it is said again at the next renewal, or to the next owner
+            return
+        del self._waiting[message.number]
+        if message.outcome is Outcome.UNSAVED:
+            fail(waiting.answered, StorageUnavailable("the owner of the user cannot save"))
+        else:
+            finish(waiting.answered)
+
+    def _say(self, waiting: WaitingEvent, owner: Lease | None) -> None:
+        if owner is not None:
+            waiting.said_to = owner
+            self.said += 1
+            self.messages.send(owner, EventSaid(waiting.number, waiting.event))
+
+    def _unheard(self, to: Lease) -> None:
+        for waiting in self._waiting.values():
+            if waiting.said_to == to:
+                waiting.said_to = None
+
+    def _end_late(self) -> None:
+        """Let events fail whose owner has not answered for too long.
+
+        It is not known whether the owner has heard them. What polls say now is said again.
+        """
+        now = self.clock.now()
+        for waiting in list(self._waiting.values()):
+            if waiting.until > now:
+                break  # so do all that came later
+            del self._waiting[waiting.number]
+            event = waiting.event
+            fail(waiting.answered, ClusterUnavailable(f"no owner answers for {event.user_id}"))
+            if isinstance(event, Syncing | SyncEnded):
+                self.connections.repeat_device(event.user_id, event.device_id)
