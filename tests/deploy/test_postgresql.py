@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lamplighter.cli.check_config import check_config
-from lamplighter.cli.user_commands import register_user
+from lamplighter.cli.users import register_user
 from tests.docs.commands import ROOT
 from tests.interop.processes import reserved_port
 from tests.postgresql import PostgresServer

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lamplighter.cli.config_option import DEFAULT_CONFIG, ConfigPath
+from lamplighter.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath
 
 __all__ = ["cluster_commands"]
 
@@ -19,11 +19,8 @@ _From = Annotated[
 cluster_commands = typer.Typer(help="Several nodes that serve as one.", no_args_is_help=True)
 
 
-_AsJson = Annotated[bool, typer.Option("--json", help="Print what the admin API answers.")]
-
-
 @cluster_commands.command("status")
-def _status(config: ConfigPath = DEFAULT_CONFIG, as_json: _AsJson = False) -> None:
+def _status(config: ConfigPath = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     """Show the nodes, what each owns, and how far each is behind.
 
     The exit code is 1 if something is wrong. Valkey is asked, so no node needs to run here.

@@ -2,7 +2,7 @@
 
 import typer
 
-from lamplighter.cli.config_option import DEFAULT_CONFIG, ConfigPath
+from lamplighter.cli.options import DEFAULT_CONFIG, ConfigPath
 
 __all__ = ["homeserver_commands"]
 

@@ -13,10 +13,13 @@ import typer
 
 from lamplighter import __version__
 from lamplighter.cli.cluster_commands import cluster_commands
-from lamplighter.cli.config_option import DEFAULT_CONFIG, ConfigPath
 from lamplighter.cli.ending import leaving_threads_behind
 from lamplighter.cli.generate_config import config_text, write_config
 from lamplighter.cli.homeserver_commands import homeserver_commands
+from lamplighter.cli.keys_commands import keys_commands
+from lamplighter.cli.module_commands import module_commands
+from lamplighter.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath, TokenFile
+from lamplighter.cli.user_commands import register_account, user_commands
 from lamplighter.errors import (
     AdminUnavailable,
     ClusterRefused,
@@ -41,23 +44,6 @@ app = typer.Typer(
 
 Url = Annotated[str, typer.Option("--url", metavar="URL", help="Where the server is.")]
 DEFAULT_URL = "http://127.0.0.1:8008"
-TokenFile = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="What holds the admin token; else it is in LAMPLIGHTER_ADMIN_TOKEN.",
-    ),
-]
-ServerUrl = Annotated[
-    str | None, typer.Option("--url", metavar="URL", help="Where the server runs, if it does.")
-]
-Username = Annotated[
-    str, typer.Argument(help="The part of the user ID before the colon, or all of it.")
-]
-PasswordStdin = Annotated[
-    bool, typer.Option("--password-stdin", help="Read the password from the standard input.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print what the admin API answers.")]
 Viewer = Annotated[str, typer.Argument(metavar="VIEWER", help="A user: bob, or @bob:demo.")]
 Subject = Annotated[str, typer.Argument(metavar="SUBJECT", help="A user: bob, or @bob:demo.")]
 
@@ -92,16 +78,11 @@ def _options(
     pass
 
 
-_keys = typer.Typer(help="Show and change the keys with which the server signs.")
-app.add_typer(_keys, name="keys")
-
+app.add_typer(keys_commands, name="keys")
 app.add_typer(cluster_commands, name="cluster")
 app.add_typer(homeserver_commands, name="homeserver")
-
-_module = typer.Typer(help="For the authors of modules.")
-app.add_typer(_module, name="module")
-_user = typer.Typer(help="The accounts of the server.")
-app.add_typer(_user, name="user")
+app.add_typer(module_commands, name="module")
+app.add_typer(user_commands, name="user")
 
 # Each command imports what it needs when it runs, so that the others start at once.
 
@@ -179,25 +160,7 @@ def _check_config(config: ConfigPath = DEFAULT_CONFIG) -> None:
         typer.echo(line)
 
 
-@app.command("register-user")
-def _register_user(
-    username: Username,
-    config: ConfigPath = DEFAULT_CONFIG,
-    password: Annotated[
-        str | None, typer.Option(help="Others on this machine can see it; better be asked.")
-    ] = None,
-    password_stdin: PasswordStdin = False,
-    admin: Annotated[bool, typer.Option("--admin", help="Make the user an administrator.")] = False,
-) -> None:
-    """Create an account; the server may be running."""
-    from lamplighter.cli import user_commands
-
-    if password is not None and password_stdin:
-        raise typer.BadParameter("give --password or --password-stdin, not both")
-    if password is None:
-        password = _password(from_stdin=password_stdin)
-    user_id = user_commands.register_user(config, username, password, is_admin=admin)
-    typer.echo(f"Registered {user_id}")
+app.command("register-user")(register_account)
 
 
 @app.command("admin-token")
@@ -226,68 +189,6 @@ def _backup(
 
     for line in command.backup(config, file):
         typer.echo(line)
-
-
-@_user.command("list")
-def _list_users(config: ConfigPath = DEFAULT_CONFIG) -> None:
-    """List the accounts; the server may be running."""
-    from lamplighter.cli import user_commands
-
-    for line in user_commands.list_users(config):
-        typer.echo(line)
-
-
-@_user.command("reset-password")
-def _reset_password(
-    username: Username,
-    config: ConfigPath = DEFAULT_CONFIG,
-    url: ServerUrl = None,
-    token_file: TokenFile = None,
-    password_stdin: PasswordStdin = False,
-    keep_devices: Annotated[
-        bool, typer.Option("--keep-devices", help="Leave the user's devices logged in.")
-    ] = False,
-) -> None:
-    """Give an account a new password, and log its devices out.
-
-    A server that runs is asked to do it, which takes the admin token.
-    """
-    from lamplighter.cli.user_commands import Users
-
-    users = Users(config, url, token_file)
-    user_id = users.find(username)
-    password = _password(from_stdin=password_stdin)
-    users.reset_password(user_id, password, log_out=not keep_devices)
-    typer.echo(f"{user_id} has a new password")
-
-
-@_user.command("deactivate")
-def _deactivate(
-    username: Username,
-    config: ConfigPath = DEFAULT_CONFIG,
-    url: ServerUrl = None,
-    token_file: TokenFile = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
-) -> None:
-    """Close an account for good: its devices, password, profile and memberships go.
-
-    A server that runs is asked to do it, which takes the admin token.
-    """
-    from lamplighter.cli.user_commands import Users
-
-    users = Users(config, url, token_file)
-    user_id = users.find(username)
-    if not yes:
-        typer.confirm(f"Deactivate {user_id}? The user ID can never be used again.", abort=True)
-    users.deactivate(user_id)
-    typer.echo(f"Deactivated {user_id}")
-
-
-def _password(*, from_stdin: bool) -> str:
-    if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
-    password: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    return password
 
 
 @app.command("explain")
@@ -366,81 +267,3 @@ def _replay(
     from lamplighter.cli import replay as command
 
     raise typer.Exit(command.replay(record, config, as_json=as_json))
-
-
-@_keys.command("show")
-def _show_keys(config: ConfigPath = DEFAULT_CONFIG) -> None:
-    """Print which key signs, and which have expired."""
-    from lamplighter.cli import keys as command
-
-    for line in command.show(config):
-        typer.echo(line)
-
-
-@_keys.command("rotate")
-def _rotate_keys(config: ConfigPath = DEFAULT_CONFIG) -> None:
-    """Make a new signing key; the old one stays published. Restart the server afterwards."""
-    from lamplighter.cli import keys as command
-
-    for line in command.rotate(config):
-        typer.echo(line)
-
-
-@_module.command("check")
-def _check_module(
-    paths: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[PACKAGE.CLASS]...",
-            help="The dotted path of the module's class; all modules of the configuration if none.",
-        ),
-    ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config",
-            "-c",
-            metavar="FILE",
-            help="The module's own configuration, or a server's that loads it.",
-        ),
-    ] = None,
-    people: Annotated[Path | None, typer.Option(metavar="FILE", help="Who is asked about.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
-) -> None:
-    """Ask a module in simulated worlds, and report what is wrong with it; then the exit code is 1.
-
-    Several modules are asked together, too: do two of them alter the same presence in different
-    ways? A module is found from the current folder, or its src, as well as where Python finds it.
-    """
-    from lamplighter.cli import module_check as command
-
-    report = (
-        command.check(paths[0], config, people)
-        if paths is not None and len(paths) == 1
-        else command.check_several(paths or (), config, people)
-    )
-    if as_json:
-        typer.echo(command.as_json(report))
-    else:
-        command.print_report(report)
-    raise typer.Exit(0 if report.is_good else 1)
-
-
-@_module.command("new")
-def _new_module(
-    name: Annotated[
-        str, typer.Argument(help="What the project is called, such as on-call: a-z, 0-9, - and _.")
-    ],
-) -> None:
-    """Make a project to start from, typed and tested, in a new folder of that name."""
-    from lamplighter.devtools.new import make_project, parse_project_name
-
-    project = parse_project_name(name)
-    folder = make_project(project, Path())
-    typer.echo(f"Made {folder}. To go on:\n")
-    typer.echo(f"  cd {folder}")
-    typer.echo("  python -m pip install -e '.[dev]'")
-    typer.echo("  python -m pytest")
-    typer.echo(
-        f"  lamplighter module check {project.package}.{project.class_name} -c lamplighter.yaml"
-    )

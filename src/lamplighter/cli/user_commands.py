@@ -1,180 +1,104 @@
-"""`lamplighter register-user` and `lamplighter user`: the accounts of a server.
+"""The options of `lamplighter user` and `lamplighter register-user`."""
 
-A new account and the list of accounts need only the database, whether a server runs or not. A
-running server makes all other changes, asked by its admin API, because it knows who is logged in.
-If no server runs, the command writes to the database itself. Nodes of a cluster that run on the
-database hear of what a command writes, a second or two later.
-"""
+import sys
+from typing import Annotated
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TypeVar
-from urllib.parse import quote
+import typer
 
-from lamplighter.app import Storage
-from lamplighter.cli.admin_client import AdminClient, read_token
-from lamplighter.cli.running import find_running_server
-from lamplighter.clock import SystemClock
-from lamplighter.config import Config, load_config
-from lamplighter.database.adapter import Sharing
-from lamplighter.database.migrate import migrate
-from lamplighter.errors import AdminUnavailable, DatabaseInUse, InvalidParam, InvalidUsername
-from lamplighter.homeserver.sql import SqlDirectory
-from lamplighter.ids import UserId, parse_user_id
-from lamplighter.ports import Account, Requester
+from lamplighter.cli.options import DEFAULT_CONFIG, ConfigPath, TokenFile
 
-__all__ = ["Users", "list_users", "register_user", "stored_accounts"]
+__all__ = ["register_account", "user_commands"]
 
-T = TypeVar("T")
+_ServerUrl = Annotated[
+    str | None, typer.Option("--url", metavar="URL", help="Where the server runs, if it does.")
+]
+_Username = Annotated[
+    str, typer.Argument(help="The part of the user ID before the colon, or all of it.")
+]
+_PasswordStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from the standard input.")
+]
 
-#: How many accounts are read at a time.
-_PAGE = 500
+user_commands = typer.Typer(help="The accounts of the server.")
 
 
-def register_user(path: Path, username: str, password: str, *, is_admin: bool = False) -> UserId:
-    """Create an account of the server whose configuration is at *path*; return its user ID.
+def register_account(
+    username: _Username,
+    config: ConfigPath = DEFAULT_CONFIG,
+    password: Annotated[
+        str | None, typer.Option(help="Others on this machine can see it; better be asked.")
+    ] = None,
+    password_stdin: _PasswordStdin = False,
+    admin: Annotated[bool, typer.Option("--admin", help="Make the user an administrator.")] = False,
+) -> None:
+    """Create an account; the server may be running."""
+    from lamplighter.cli import users
 
-    *username* is a localpart or a whole user ID of that server. Raises `ConfigError`,
-    `UserInUse`, `InvalidUsername`, `InvalidParam` (an empty password) and `StorageUnavailable`.
+    if password is not None and password_stdin:
+        raise typer.BadParameter("give --password or --password-stdin, not both")
+    if password is None:
+        password = _password(from_stdin=password_stdin)
+    user_id = users.register_user(config, username, password, is_admin=admin)
+    typer.echo(f"Registered {user_id}")
+
+
+@user_commands.command("list")
+def _list_users(config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """List the accounts; the server may be running."""
+    from lamplighter.cli import users
+
+    for line in users.list_users(config):
+        typer.echo(line)
+
+
+@user_commands.command("reset-password")
+def _reset_password(
+    username: _Username,
+    config: ConfigPath = DEFAULT_CONFIG,
+    url: _ServerUrl = None,
+    token_file: TokenFile = None,
+    password_stdin: _PasswordStdin = False,
+    keep_devices: Annotated[
+        bool, typer.Option("--keep-devices", help="Leave the user's devices logged in.")
+    ] = False,
+) -> None:
+    """Give an account a new password, and log its devices out.
+
+    A server that runs is asked to do it, which takes the admin token.
     """
-    config = load_config(path)
-    user_id = _whole_id(username, config)
-    localpart = user_id.removeprefix("@").removesuffix(f":{config.server_name}")
-    if not password:
-        raise InvalidParam("the password is empty")
+    from lamplighter.cli.users import Users
 
-    async def register(directory: SqlDirectory) -> UserId:
-        login = await directory.register(localpart, password, is_admin=is_admin)
-        # Nobody uses this device: the first log-in makes a real one.
-        await directory.log_out(Requester(login.user_id, login.device_id))
-        return login.user_id
-
-    return _run(config, register, Sharing.BESIDE)
+    users = Users(config, url, token_file)
+    user_id = users.find(username)
+    password = _password(from_stdin=password_stdin)
+    users.reset_password(user_id, password, log_out=not keep_devices)
+    typer.echo(f"{user_id} has a new password")
 
 
-class Users:
-    """Changes accounts of the server whose configuration is at a path."""
+@user_commands.command("deactivate")
+def _deactivate(
+    username: _Username,
+    config: ConfigPath = DEFAULT_CONFIG,
+    url: _ServerUrl = None,
+    token_file: TokenFile = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
+) -> None:
+    """Close an account for good: its devices, password, profile and memberships go.
 
-    def __init__(self, path: Path, url: str | None, token_file: Path | None) -> None:
-        """*url* and *token_file* are for a server that runs; raises `ConfigError`."""
-        self._config = load_config(path)
-        self._url = url
-        self._token_file = token_file
-
-    def find(self, name: str) -> UserId:
-        """Return the user with a localpart or a user ID of this server.
-
-        Raises `InvalidUsername` or `InvalidId` for an impossible name. Raises `AdminUnavailable` if
-        a server runs and there is no token for it, so that the operator is told before typing a
-        password.
-        """
-        user_id = parse_user_id(_whole_id(name, self._config))
-        if self._is_running():
-            self._client()
-        return user_id
-
-    def reset_password(self, user_id: UserId, password: str, *, log_out: bool) -> None:
-        """Give an account a new password, and with *log_out* log all its devices out.
-
-        Raises `NotFound`, `UserDeactivated`, `InvalidParam`, and `AdminUnavailable` where the
-        running server cannot be asked.
-        """
-        if not password:
-            raise InvalidParam("the password is empty")
-        if self._is_running():
-            body = {"password": password, "logout_devices": log_out}
-            self._client().post(f"/users/{quote(user_id, safe='@:')}/password", body)
-        else:
-            _run(self._config, lambda it: it.set_password(user_id, password, log_out=log_out))
-
-    def deactivate(self, user_id: UserId) -> None:
-        """Close an account for good; raises as `reset_password` does."""
-        if self._is_running():
-            self._client().post(f"/users/{quote(user_id, safe='@:')}/deactivate", {})
-        else:
-            _run(self._config, lambda it: it.deactivate(user_id))
-
-    def _is_running(self) -> bool:
-        return self._url is not None or find_running_server(self._config.data_dir) is not None
-
-    def _client(self) -> AdminClient:
-        url = self._url or f"http://{self._config.listen[0]}"
-        try:
-            return AdminClient(url, read_token(self._token_file))
-        except AdminUnavailable as error:
-            raise AdminUnavailable(
-                f"the server runs, so it has to do this by its admin API: {error}; "
-                "or stop the server first"
-            ) from None
-
-
-def list_users(path: Path) -> Iterator[str]:
-    """Return a line for each account: user ID, date, and whether it is an admin's or deactivated.
-
-    Raises `ConfigError`. The server may be running.
+    A server that runs is asked to do it, which takes the admin token.
     """
-    config = load_config(path)
-    if config.database is None and not (config.data_dir / "lamplighter.db").exists():
-        return
+    from lamplighter.cli.users import Users
 
-    async def all_of_them(directory: SqlDirectory) -> list[Account]:
-        found: list[Account] = []
-        while page := await directory.accounts(found[-1].user_id if found else None, _PAGE):
-            found += page
-        return found
-
-    accounts = _run(config, all_of_them, Sharing.BESIDE)
-    width = max((len(it.user_id) for it in accounts), default=0)
-    for account in accounts:
-        made = datetime.fromtimestamp(account.created_ts / 1000, UTC).date().isoformat()
-        special = " admin" * account.is_admin + " deactivated" * account.is_deactivated
-        yield f"{account.user_id:{width}}  {made} {special}".rstrip()
+    users = Users(config, url, token_file)
+    user_id = users.find(username)
+    if not yes:
+        typer.confirm(f"Deactivate {user_id}? The user ID can never be used again.", abort=True)
+    users.deactivate(user_id)
+    typer.echo(f"Deactivated {user_id}")
 
 
-@asynccontextmanager
-async def stored_accounts(config: Config, sharing: Sharing) -> AsyncIterator[SqlDirectory]:
-    """Give the directory in the database, which is closed when the block ends.
-
-    Raises `DatabaseInUse` where a server runs on the same PostgreSQL database, unless *sharing* is
-    `BESIDE`.
-    """
-    database = Storage.of(config, sharing).database
-    try:
-        await migrate(database)
-        directory = SqlDirectory(database, config.server_name, SystemClock())
-        if config.cluster is not None:
-            directory.leave_news()
-        await directory.start()
-        yield directory
-    finally:
-        await database.close()
-
-
-def _run(
-    config: Config, work: Callable[[SqlDirectory], Awaitable[T]], sharing: Sharing = Sharing.ALONE
-) -> T:
-    """Do *work* with the accounts in the database."""
-
-    async def run() -> T:
-        async with stored_accounts(config, sharing) as directory:
-            return await work(directory)
-
-    try:
-        return asyncio.run(run())
-    except DatabaseInUse:
-        raise AdminUnavailable(
-            "a server runs on this database, perhaps on another machine, so it has to do this by "
-            "its admin API: name it with --url; or stop the server first"
-        ) from None
-
-
-def _whole_id(name: str, config: Config) -> str:
-    """Return *name*, a localpart or a user ID, as a user ID of this server, perhaps malformed."""
-    if not name.startswith("@"):
-        return f"@{name}:{config.server_name}"
-    if name.partition(":")[2] != config.server_name:
-        raise InvalidUsername(f"{name} is not a user of {config.server_name}")
-    return name
+def _password(*, from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    password: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return password

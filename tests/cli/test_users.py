@@ -8,7 +8,7 @@ import pytest
 from lamplighter.app import Storage
 from lamplighter.cli.running import mark_as_running
 from lamplighter.cli.serve import serving
-from lamplighter.cli.user_commands import Users, list_users, register_user, stored_accounts
+from lamplighter.cli.users import Users, list_users, register_user, stored_accounts
 from lamplighter.config import load_config
 from lamplighter.database.adapter import Sharing
 from lamplighter.database.postgresql import open_url
