@@ -1,1 +1,1 @@
-"""The `lamplighter` command: `main.py` and `*_commands.py` have its options, the others its work."""
+"""The `lamplighter` command: `main.py` and `*_commands.py` have its options, the rest its work."""
