@@ -7,8 +7,8 @@ from lamplighter.clock import next_turn
 
 __all__ = ["turns", "turns_until_idle"]
 
-#: After so many turns something that is always ready again is not waited for.
-_MOST_TURNS: Final = 1_000
+#: After so many turns something that is always ready again is no longer waited for.
+_MOST_TURNS: Final = 2_000
 #: The number of turns for an event loop that does not tell whether something is ready.
 _BLIND_TURNS: Final = 100
 
@@ -19,14 +19,14 @@ async def turns(count: int) -> None:
         await next_turn()
 
 
-async def turns_until_idle() -> None:
-    """Return once nothing but the caller is ready."""
+async def turns_until_idle(most: int = _MOST_TURNS) -> None:
+    """Return once nothing but the caller is ready, or after *most* turns."""
     # asyncio's loops have a list of ready callbacks, and no public way to ask for it.
     ready = getattr(asyncio.get_running_loop(), "_ready", None)
     if ready is None:
-        await turns(_BLIND_TURNS)
+        await turns(min(most, _BLIND_TURNS))
         return
-    for _ in range(_MOST_TURNS):
+    for _ in range(0, most, 2):
         await turns(2)  # the second turn polls for input that has arrived during the first
         if not ready:
             return

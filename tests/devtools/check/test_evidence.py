@@ -162,6 +162,52 @@ def test_what_was_run(folder: Path) -> None:
     assert (covered.lines, covered.run, covered.never) == (10, 10, ())
 
 
+BESIDE_THE_ANSWERS: Final = """
+import asyncio
+
+class Rule:
+    def __init__(self, config, api):
+        self.api = api
+        self.has_waited = False
+        api.register_presence_router_callbacks(
+            get_users_for_states=self.states, get_interested_users=self.interest
+        )
+        api.looping_background_call(self.refresh, 1_000)
+        asyncio.get_running_loop().call_later(1, self.later)
+
+    async def refresh(self):
+        self.is_fresh = True
+
+    def later(self):
+        asyncio.get_running_loop().call_soon(self.soon)
+
+    def soon(self):
+        self.is_later = True
+
+    async def states(self, updates):
+        return {}
+
+    async def interest(self, user_id):
+        if not self.has_waited:
+            self.has_waited = True
+            await asyncio.sleep(2)
+            await self.api.defer_to_thread(self.in_thread, asyncio.get_running_loop())
+        return set()
+
+    def in_thread(self, loop):
+        loop.call_soon_threadsafe(self.from_thread)
+
+    def from_thread(self):
+        self.has_heard = True
+"""
+
+
+def test_what_runs_beside_the_answers(folder: Path) -> None:
+    """Lines that run at the start, in the background, after a time and in a thread have run."""
+    [covered] = check(folder, BESIDE_THE_ANSWERS, {}).coverage
+    assert (covered.lines, covered.run, covered.never) == (17, 17, ())
+
+
 HARDLY: Final = """
 class Rule:
     def __init__(self, config, api):

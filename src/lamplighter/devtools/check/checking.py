@@ -13,7 +13,7 @@ from lamplighter.clock import Clock, SystemClock, cpu_time
 from lamplighter.devtools.check.blocking import LoopWatch, Stopwatch
 from lamplighter.devtools.check.check_log import CheckLog
 from lamplighter.devtools.check.complement import Case, finding_of, strangeness
-from lamplighter.devtools.check.coverage import Coverage
+from lamplighter.devtools.check.coverage import CheckLoop, Coverage
 from lamplighter.devtools.check.evidence import FilesRead, hours_in, text_of
 from lamplighter.devtools.check.findings import Callback, Finding, JointReport, Kind, Place, Report
 from lamplighter.devtools.check.loading import (
@@ -39,7 +39,7 @@ from lamplighter.devtools.check.waiting import WaitLimits
 from lamplighter.devtools.check.words import place_of, short_name
 from lamplighter.devtools.check.worlds import first_world, worlds
 from lamplighter.devtools.server import module_entry
-from lamplighter.devtools.turns import turns
+from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.modules.loader import module_names
 from lamplighter.modules.of_presence import look_at
 
@@ -48,7 +48,7 @@ __all__ = ["Limits", "check_module", "check_subject", "check_together"]
 T = TypeVar("T")
 
 _MACHINE: Final = SystemClock()
-#: Tasks that a module has left behind get so many turns of the loop to end.
+#: Tasks that a module has left behind get at most so many turns of the loop to end.
 _LAST_TURNS: Final = 20
 #: At most so many times of day get worlds: a minute before, at, and a minute after each.
 _MOST_HOURS: Final = 4
@@ -274,12 +274,12 @@ def _run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run *work* in an event loop of its own; do not wait for tasks that a module leaves behind."""
     if asyncio._get_running_loop() is not None:  # noqa: SLF001 - the public function raises instead
         raise RuntimeError("a check runs an event loop of its own: call it where none runs")
-    loop = asyncio.new_event_loop()
+    loop = CheckLoop()
     try:
-        return loop.run_until_complete(work())
+        return loop.run(work())
     finally:
         for task in asyncio.all_tasks(loop):
             task.cancel()
-        loop.run_until_complete(turns(_LAST_TURNS))
+        loop.run_until_complete(turns_until_idle(_LAST_TURNS))
         loop.set_exception_handler(lambda _loop, _context: None)  # tasks of modules
         loop.close()

@@ -1,20 +1,78 @@
-"""How much of a module's code a check has run: the lines of its functions, by Python's tracing."""
+"""How much of a module's code a check has run: the lines of its functions, by Python's tracing.
 
+All code is slow while Python traces, and most of what runs in a check is the check itself: it asks,
+waits and compares. So the event loop of a check traces the tasks and callbacks of the module and of
+the module API, and not the task of the check.
+"""
+
+import asyncio
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import Context, copy_context
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Any, Final
+from typing import Any, Final, TypeAlias, TypeVar, TypeVarTuple
 
 from lamplighter.devtools.check.findings import Covered
 from lamplighter.devtools.check.words import short_name
 
-__all__ = ["Coverage"]
+__all__ = ["CheckLoop", "Coverage"]
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+#: What `sys.settrace` takes.
+Trace: TypeAlias = Callable[[FrameType, str, object], Any]
 
 #: So many lines of one call are traced, lest a long call become slow.
 _MOST_LINES: Final = 500
+
+
+class CheckLoop(asyncio.SelectorEventLoop):
+    """The event loop of one check, which can trace everything but the check's own task."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: The context of the check's own task: tasks that the task makes get copies.
+        self._own = copy_context()
+        #: What traces the others; None if nothing does.
+        self.trace: Trace | None = None
+
+    def run(self, check: Coroutine[Any, Any, T]) -> T:
+        """Return what *check* returns, whose steps are not traced."""
+        return self.run_until_complete(self.create_task(check, context=self._own))
+
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        return super().call_soon(*self._to_call(callback, args, context), context=context)
+
+    def call_soon_threadsafe(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        return super().call_soon_threadsafe(
+            *self._to_call(callback, args, context), context=context
+        )
+
+    def _to_call(
+        self, callback: Callable[..., object], args: Sequence[Any], context: Context | None
+    ) -> tuple[Any, ...]:
+        """Return what to call in the place of *callback*, with its arguments."""
+        trace = self.trace
+        # Without a context, the callback belongs to the code that runs now.
+        if trace is None or context is self._own or (context is None and sys.gettrace() != trace):
+            return callback, *args
+        return _traced, trace, callback, args
+
+
+def _traced(trace: Trace, callback: Callable[..., object], args: Sequence[Any]) -> None:
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        callback(*args)
+    finally:
+        sys.settrace(before)
 
 
 class Coverage:
@@ -31,15 +89,16 @@ class Coverage:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Note until the block ends."""
-        before, before_in_threads = sys.gettrace(), threading.gettrace()
-        sys.settrace(self._called)
+        """Note until the block ends; only the task of a check may call this."""
+        loop, before = asyncio.get_running_loop(), threading.gettrace()
+        assert isinstance(loop, CheckLoop)
+        loop.trace = self._called
         threading.settrace(self._called)
         try:
             yield
         finally:
-            sys.settrace(before)
-            threading.settrace(before_in_threads)
+            loop.trace = None
+            threading.settrace(before)
 
     def files(self) -> Sequence[Covered]:
         """Return how much of each file was run."""
@@ -59,6 +118,10 @@ class Coverage:
 
     def _called(self, frame: FrameType, event: str, _argument: object) -> Any:
         del event
+        # Most calls are not the module's. Python raises an audit event when `f_code` is read, and
+        # none for `f_globals`.
+        if frame.f_globals.get("__file__") not in self._run:
+            return None
         run = self._run.get(frame.f_code.co_filename)
         if run is None:
             return None

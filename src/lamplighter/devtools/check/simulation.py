@@ -15,7 +15,7 @@ from lamplighter.devtools.check.worlds import SimulatedRoom, World
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.module_timers import modules_by
 from lamplighter.devtools.python_clock import python_clock_at
-from lamplighter.devtools.turns import turns
+from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.errors import ModuleError, NotFound, UnknownToken
 from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomAlias, RoomId, UserId, localpart_of
@@ -38,7 +38,7 @@ from lamplighter.service.subscribers import Subscribers
 
 __all__ = ["Registration", "Simulation", "simulated"]
 
-#: Background work of modules gets so many turns of the loop.
+#: Background work of modules gets at most so many turns of the loop.
 _TURNS: Final = 20
 #: A subscriber's time-out, as in a server by default.
 _TIMEOUT: Final = GuardSettings().module_timeout
@@ -67,7 +67,7 @@ class Simulation:
     async def announce(self, states: Sequence[UserPresenceState]) -> None:
         """Set *states*, and give them to the module if it has subscribed."""
         self._presence.announce(states)
-        await turns(_TURNS)
+        await turns_until_idle(_TURNS)
 
 
 @asynccontextmanager
@@ -90,9 +90,9 @@ async def simulated(entry: ConfiguredModule, world: World) -> AsyncIterator[Simu
         )
         paths = synapse_paths.install(background)
         try:
-            module = _started(entry, parts)
+            module = await asyncio.create_task(_started(entry, parts))
             background.start()
-            await turns(_TURNS)
+            await turns_until_idle(_TURNS)
             yield Simulation(world, clock, module, registrations, presence)
         finally:
             if paths is not None:
@@ -100,7 +100,8 @@ async def simulated(entry: ConfiguredModule, world: World) -> AsyncIterator[Simu
             await _stop(parts, clock)
 
 
-def _started(entry: ConfiguredModule, parts: ApiParts) -> LoadedModule:
+async def _started(entry: ConfiguredModule, parts: ApiParts) -> LoadedModule:
+    """Start the module; in a task of its own, whose lines a check traces."""
     parsed = import_and_parse([entry])
     try:
         [module] = instantiate(parsed, lambda _: ModuleApi(parsed[0].name, parts))
@@ -112,7 +113,7 @@ def _started(entry: ConfiguredModule, parts: ApiParts) -> LoadedModule:
 async def _stop(parts: ApiParts, clock: FakeClock) -> None:
     """Cancel the module's background work; leave behind what cannot be cancelled."""
     stopping = asyncio.ensure_future(parts.background.stop())
-    await turns(_TURNS)
+    await turns_until_idle(_TURNS)
     clock.advance(minutes=1)
     await stopping
     parts.database.close()

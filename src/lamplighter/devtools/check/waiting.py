@@ -10,14 +10,14 @@ from typing import Final
 from lamplighter.clock import Clock, after, milliseconds, sleep
 from lamplighter.devtools.check.blocking import WATCHING_THREAD, LoopWatch
 from lamplighter.devtools.clock import FakeClock
-from lamplighter.devtools.turns import turns
+from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.routing.containment import as_module
 from lamplighter.routing.loop_time import stepwise
 
 __all__ = ["NoAnswer", "NotAsync", "WaitLimits", "answered"]
 
 #: A callback that waits only for other code of this loop answers within so many turns.
-_TURNS: Final = 5
+_TURNS: Final = 6
 #: How long one wait in the machine's time lasts, while a thread may be at work.
 _WAIT: Final = timedelta(milliseconds=20)
 
@@ -72,7 +72,7 @@ async def answered(
     """
     with as_module(module):
         task = asyncio.ensure_future(_called(ask, watch))
-    await turns(_TURNS)
+    await turns_until_idle(_TURNS)
     until = after(clock.now(), limits.timeout)
     waited = timedelta(0)
     for_threads = timedelta(0) if at_once or not limits.threads_may_answer() else limits.thread / 4
@@ -80,13 +80,13 @@ async def answered(
         due = clock.next_timer()
         if waited >= for_threads and due is not None and due <= until:
             clock.advance_to(due)
-            await turns(_TURNS)
+            await turns_until_idle(_TURNS)
         elif waited < limits.thread:
             waited += _WAIT
             await limits.wait_for(task)
         else:
             task.cancel()
-            await turns(_TURNS)
+            await turns_until_idle(_TURNS)
             raise NoAnswer(f"no answer within {milliseconds(limits.timeout) // 1000} s")
     return await task
 
