@@ -200,6 +200,22 @@ async def test_the_log_loses_its_data(cluster: Cluster) -> None:
     assert [a.ended, b.ended] == [[], []]
 
 
+async def test_a_status_while_the_log_loses_its_data(cluster: Cluster) -> None:
+    """A status that is decided right when the log loses its data is told after the loss, although
+    what was told last before it is told again.
+    """
+    owner = cluster.owner_of(BOB)
+    other = cluster.other_than(owner)
+    owner.core.feed.open(ALICE)
+    owner.set(BOB, "before")
+    await cluster.passes(1)
+    cluster.server.lose_data()
+    owner.set(BOB, "meanwhile")
+    await cluster.passes(3)
+    assert [it.knows(BOB) for it in (owner, other)] == [("online", "meanwhile")] * 2
+    assert owner.sees(ALICE, BOB) == ("online", "meanwhile")
+
+
 @pytest.mark.parametrize("set_back", [0, 60], ids=["same millisecond", "clock set back"])
 async def test_a_fresh_node_begins_a_lost_log(cluster: Cluster, set_back: int) -> None:
     """If a node that starts begins the lost log again, and does not know how far the others have
@@ -306,3 +322,43 @@ async def test_what_a_poll_says_is_not_lost(cluster: Cluster) -> None:
     owner.owners.release(ALL_PARTITIONS)
     await cluster.passes(6)
     assert owner.knows(BOB) == ("online", None)
+
+
+@pytest.mark.parametrize("is_deactivated", [False, True], ids=["log-out", "deactivation"])
+async def test_an_end_while_nobody_owns_the_user(cluster: Cluster, is_deactivated: bool) -> None:
+    """A log-out, or the end of an account, that is heard while the owner is dead holds as soon as
+    there is another owner: the device gets no grace.
+    """
+    owner = cluster.owner_of(BOB)
+    other = cluster.other_than(owner)
+    other.poll(BOB)
+    other.set(BOB, "brb")
+    await cluster.passes(1)
+    cluster.kill(next(name for name, it in cluster.nodes.items() if it is owner))
+    other.heard_events.devices_gone(BOB, [PHONE])
+    if is_deactivated:
+        other.heard_events.user_deactivated(BOB)
+    await cluster.passes(6)
+    assert other.owns(BOB)
+    assert other.knows(BOB) == ("offline", None if is_deactivated else "brb")
+
+
+async def test_an_end_that_the_owner_has_decided(cluster: Cluster) -> None:
+    """A log-out that the owner has decided ends nothing at the next owner: the device is back."""
+    owner = cluster.owner_of(BOB)
+    other = cluster.other_than(owner)
+    told: list[Published] = []
+    other.core.witnesses.observe(told.append)
+    other.poll(BOB)
+    await cluster.passes(1)
+    for node in (other, owner):
+        node.heard_events.devices_gone(BOB, [PHONE])
+    await cluster.passes(1)
+    other.poll(BOB)
+    await cluster.passes(1)
+    del told[:]
+    cluster.kill(next(name for name, it in cluster.nodes.items() if it is owner))
+    await cluster.passes(6)
+    assert other.owns(BOB)
+    assert other.knows(BOB) == ("online", None)
+    assert {state.state for it in told for state in it.states} <= {"online"}

@@ -111,9 +111,8 @@ class HeardEvents:
         self.tokens_revoked(user_id, device_ids)
         for device_id in device_ids:
             polled = self.connections.forget(user_id, device_id)
-            if self.owners.owns(user_id):
-                self.owners.accept(DeviceGone(user_id, device_id))
-            elif polled:
+            self.owners.hear(DeviceGone(user_id, device_id))
+            if polled and not self.owners.owns(user_id):
                 # The owner may have heard last from here that the device polls: a node that was
                 # cut off says so before it reads what it has missed.
                 self.owners.accept(SyncEnded(user_id, device_id))
@@ -124,8 +123,7 @@ class HeardEvents:
 
     def user_deactivated(self, user_id: UserId) -> None:
         """Drop what is left of the user's presence."""
-        if self.owners.owns(user_id):
-            self.owners.accept(AccountDeactivated(user_id))
+        self.owners.hear(AccountDeactivated(user_id))
         self.ended.deactivated(self.feed.position, Deactivated(user_id))
 
     def rooms_news(self, user_ids: Iterable[UserId]) -> None:

@@ -5,7 +5,7 @@ says again which of their devices poll.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -24,6 +24,7 @@ from lamplighter.presence.changes import Change, ChangeReason
 from lamplighter.presence.events import Event, StatusSet
 from lamplighter.presence.machine import TrackedUser
 from lamplighter.presence.tracker import PresenceTracker
+from lamplighter.recent import Recent
 from lamplighter.service.announcing import Announcing
 from lamplighter.service.background import Background
 from lamplighter.service.batch import done
@@ -35,6 +36,8 @@ from lamplighter.service.vouchers import Vouchers
 
 __all__ = ["OwnedUsers"]
 
+#: Of so many users is remembered what their owners have not decided yet.
+_MOST_HEARD: Final = 10_000
 #: What changed so shortly before a loss of the log's data may not have reached every node.
 _TOLD_AGAIN: Final = timedelta(minutes=1)
 
@@ -55,6 +58,10 @@ class OwnedUsers:
     store: PresenceStore
     _partitions: set[PartitionId] = field(init=False, default_factory=set)
     _vouchers: Vouchers = field(init=False, default_factory=Vouchers)
+    #: What has happened to users of other nodes, which have not told since how these users are.
+    _heard: Recent[UserId, tuple[Event, ...]] = field(
+        init=False, default_factory=lambda: Recent(_MOST_HEARD)
+    )
     #: What waits for the database.
     _deciding: "set[asyncio.Future[None]]" = field(init=False, default_factory=set)
     #: When the log had lost its data; None if it has not.
@@ -62,7 +69,7 @@ class OwnedUsers:
 
     def __post_init__(self) -> None:
         self.tracker.hand_over(_everybody)
-        self.stream.carry(self._as_owned, self.tracker.follow)
+        self.stream.carry(self._as_owned, self._follow)
 
     @property
     def partitions(self) -> AbstractSet[PartitionId]:
@@ -80,16 +87,28 @@ class OwnedUsers:
         merged = self._vouchers.merge(by, event)
         return done() if merged is None else self.intake.decide(merged)
 
+    def hear(self, event: Event) -> None:
+        """Learn of *event*, about a user of another node. Every node hears of it.
+
+        If that node dies before it tells what follows, the next owner decides.
+        """
+        self._heard.put(event.user_id, (*(self._heard.peek(event.user_id) or ()), event))
+
     def take(self, partitions: AbstractSet[PartitionId]) -> None:
         """Own *partitions*, too: their users are as the roster has them."""
         are_theirs = _users_of(partitions - self._partitions)
         self._partitions |= partitions
         changes = self.tracker.take_over(are_theirs, self.roster.get, self.clock.now())
-        changes += self._told_again(are_theirs)
+        changed = {it.new.user_id for it in changes}
+        changes += (it for it in self._told_again(are_theirs) if it.new.user_id not in changed)
         if changes:
             self.publisher.publish(changes)
         for position in self.announcing.unanswered(are_theirs):
             self.stream.append(Abandoned(position))
+        for user_id in filter(are_theirs, list(self._heard)):
+            for event in self._heard.peek(user_id) or ():
+                self.intake.decide(event)
+            self._heard.drop(user_id)
         self.intake.schedule()
 
     def hand_over(self, partitions: AbstractSet[PartitionId]) -> None:
@@ -149,6 +168,13 @@ class OwnedUsers:
         for event in self._vouchers.said(newer.__contains__):
             self.intake.decide(event)
         self.intake.schedule()
+
+    def _follow(self, users: Sequence[TrackedUser]) -> None:
+        """Take in how users of other nodes are: their owners have decided what was heard."""
+        self.tracker.follow(users)
+        if len(self._heard):
+            for user in users:
+                self._heard.drop(UserId(user.state.user_id))
 
     def _as_owned(self, user_ids: Iterable[UserId]) -> list[TrackedUser]:
         users = (self.tracker.user(user_id) for user_id in user_ids)

@@ -84,6 +84,13 @@ class Owners:
             return self.users.decide(self._lease, event)
         return self.waiting.wait(event, self._other_owner(partition))
 
+    def hear(self, event: Event) -> None:
+        """Let the owner of the user decide about *event*, of which every node hears."""
+        if self.owns(event.user_id):
+            self.accept(event)
+        else:
+            self.users.hear(event)
+
     # --- what the node tells --------------------------------------------------------------
 
     def began(self, lease: Lease) -> None:
@@ -132,7 +139,7 @@ class Owners:
     def heard(self, by: Lease, payload: bytes) -> None:
         message = decode_message(payload)
         if isinstance(message, EventTaken):
-            self.waiting.answer(message)
+            self.waiting.answer(by, message)
         elif self._decides(partition_of(message.event.user_id)):
             saving = self.users.decide(by, message.event)
             saving.add_done_callback(partial(self._answer, by, message.number))

@@ -4,6 +4,11 @@ An event is said to the owner of its user, and waits for the answer. If the owne
 because it is no owner any more, the event is said to the next one. An event whose owner does not
 answer within `MOST_WAITED_FOR` fails: whoever waits may try again.
 
+The events of one user are said in the order in which they came, also where they are said again.
+An example: bob ends a poll (1), and sets a status (2). The owner gives bob's partition away just
+now, and sends 1 back. It may take 2 in, because it keeps the partition after all. So both count as
+not said, and what comes next waits behind them, until they are said again: 1 and 2, in this order.
+
 A command of a client that has waited in vain is not repeated to a later owner. But the polls of a
 device are: what they say is true until they end.
 """
@@ -22,6 +27,7 @@ from lamplighter.cluster.partitions import partition_of
 from lamplighter.cluster.wire import EventSaid, EventTaken, Outcome
 from lamplighter.errors import ClusterUnavailable, StorageUnavailable
 from lamplighter.futures import fail, finish, retrieve
+from lamplighter.ids import UserId
 from lamplighter.presence.events import Event, SyncEnded, Syncing
 from lamplighter.service.background import Background
 from lamplighter.service.connections import Connections
@@ -62,6 +68,8 @@ class WaitingEvents:
     said: int = field(init=False, default=0)
     _numbers: "count[int]" = field(init=False, default_factory=count)
     _waiting: dict[int, WaitingEvent] = field(init=False, default_factory=dict)
+    #: The same by user, in the same order.
+    _of_user: dict[UserId, dict[int, WaitingEvent]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.messages.unheard = self._unheard
@@ -82,6 +90,7 @@ class WaitingEvents:
         partition = partition_of(event.user_id)
         waiting = WaitingEvent(next(self._numbers), event, partition, until, answered)
         self._waiting[waiting.number] = waiting
+        self._of_user.setdefault(event.user_id, {})[waiting.number] = waiting
         self._say(waiting, owner)
         return answered
 
@@ -89,7 +98,7 @@ class WaitingEvents:
         """Return the events of *partitions*, which do not wait here any more."""
         taken = [it for it in self._waiting.values() if it.partition in partitions]
         for waiting in taken:
-            del self._waiting[waiting.number]
+            self._remove(waiting)
         return taken
 
     def move(self, partitions: AbstractSet[PartitionId], owner: Lease | None) -> None:
@@ -116,25 +125,50 @@ class WaitingEvents:
         for waiting in self._waiting.values():
             waiting.said_to = None
 
-    def answer(self, message: EventTaken) -> None:
-        """Take in the answer of an owner."""
+    def answer(self, by: Lease, message: EventTaken) -> None:
+        """Take in the answer of the owner, or former owner, *by*."""
         waiting = self._waiting.get(message.number)
-        if waiting is None:
-            return
+        if waiting is None or waiting.said_to is None:
+            return  # it will be said again, perhaps after an earlier one
         if message.outcome is Outcome.ELSEWHERE:
-            waiting.said_to = None  # it is said again at the next renewal, or to the next owner
+            if waiting.said_to == by:
+                self._sent_back(waiting)
             return
-        del self._waiting[message.number]
+        self._remove(waiting)
         if message.outcome is Outcome.UNSAVED:
             fail(waiting.answered, StorageUnavailable("the owner of the user cannot save"))
         else:
             finish(waiting.answered)
 
     def _say(self, waiting: WaitingEvent, owner: Lease | None) -> None:
-        if owner is not None:
+        if owner is not None and self._is_next(waiting):
             waiting.said_to = owner
             self.said += 1
             self.messages.send(owner, EventSaid(waiting.number, waiting.event))
+
+    def _is_next(self, waiting: WaitingEvent) -> bool:
+        """Tell whether all earlier events of the user have been said."""
+        for earlier in self._of_user[waiting.event.user_id].values():
+            if earlier is waiting:
+                break
+            if earlier.said_to is None:
+                return False
+        return True
+
+    def _sent_back(self, waiting: WaitingEvent) -> None:
+        """Have an event, and the later ones of its user, said at the next renewal, or to the next
+        owner.
+        """
+        for later in self._of_user[waiting.event.user_id].values():
+            if later.number >= waiting.number:
+                later.said_to = None
+
+    def _remove(self, waiting: WaitingEvent) -> None:
+        del self._waiting[waiting.number]
+        of_user = self._of_user[waiting.event.user_id]
+        del of_user[waiting.number]
+        if not of_user:
+            del self._of_user[waiting.event.user_id]
 
     def _unheard(self, to: Lease) -> None:
         for waiting in self._waiting.values():
@@ -150,7 +184,7 @@ class WaitingEvents:
         for waiting in list(self._waiting.values()):
             if waiting.until > now:
                 break  # so do all that came later
-            del self._waiting[waiting.number]
+            self._remove(waiting)
             event = waiting.event
             fail(waiting.answered, ClusterUnavailable(f"no owner answers for {event.user_id}"))
             if isinstance(event, Syncing | SyncEnded):
