@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import lamplighter
 from lamplighter.clock import Timestamp
 from lamplighter.delivery.outbox import Update
 from lamplighter.devtools.client import Client, ClientPoll
@@ -18,11 +19,14 @@ from lamplighter.presence.state import UserPresenceState
 from lamplighter.service.reading import PresenceReader
 from lamplighter.web.client import presence_events
 from tests.database.statements import counted_wakes, traced_statements
-from tests.service.counting import counted_tasks
+from tests.service.counting import counted_functions, counted_tasks
 from tests.web.http.peer import Peer
 
 WATCHERS = 200
 PUTTERS = 20
+SOURCES = Path(lamplighter.__file__).parent
+#: Its rooms and its presence, with the request.
+MOST_CALLS_OF_A_FIRST_SYNC = 600
 #: The tasks that one request may start, however many viewers there are.
 A_FEW = 12
 
@@ -179,3 +183,41 @@ async def test_many_changes_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             assert len(wakes) == 1
             for peer in peers:
                 peer.lose()
+
+
+#: The filter with which Element asks first.
+LAZILY = json.dumps(
+    {"room": {"timeline": {"limit": 20}, "state": {"lazy_load_members": True}}},
+    separators=(",", ":"),
+)
+
+
+async def calls_of_a_first_sync(people: int) -> tuple[Counter[str], int]:
+    """Return which functions of ours a first sync in a room of *people* calls how often, once
+    others were shown the same; and how many the answer shows.
+    """
+    async with running_server() as server:
+        clients = [await server.register(f"user{number}") for number in range(people)]
+        await server.room(*clients)
+        for client in clients:
+            await client.set_status("online")
+        for client in clients[:2]:
+            with counted_functions(str(SOURCES)) as calls:
+                answer = await server.http.request(
+                    "GET",
+                    "/_matrix/client/v3/sync",
+                    token=client.access_token,
+                    query={"filter": LAZILY},
+                )
+    return calls, len(answer.json["presence"]["events"])
+
+
+async def test_a_first_sync_of_many() -> None:
+    """A first sync calls no function for each user whom it shows: in a room of 80 it takes as many
+    calls as in a room of 40, and not more than a few hundred.
+    """
+    few, shown_of_few = await calls_of_a_first_sync(40)
+    many, shown_of_many = await calls_of_a_first_sync(80)
+    assert (shown_of_few, shown_of_many) == (40, 80)
+    assert many - few == Counter()
+    assert many.total() <= MOST_CALLS_OF_A_FIRST_SYNC

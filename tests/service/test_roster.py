@@ -12,7 +12,7 @@ from lamplighter.ids import StreamPosition, UserId
 from lamplighter.ports import SavedPresence
 from lamplighter.presence.machine import StateSource, TrackedUser
 from lamplighter.presence.state import UserPresenceState
-from lamplighter.service.roster import LastChange, Roster
+from lamplighter.service.roster import KnownUser, Roster
 from tests.routing.people import ALICE, BOB, CHARLIE, state
 
 steps = st.lists(st.tuples(st.sampled_from([ALICE, BOB, CHARLIE]), st.booleans()))
@@ -21,8 +21,8 @@ steps = st.lists(st.tuples(st.sampled_from([ALICE, BOB, CHARLIE]), st.booleans()
 def test_who_never_changed() -> None:
     """A user of whom nothing was heard is offline, and changed before every position."""
     roster = Roster()
-    never = LastChange(StreamPosition(0), StreamPosition(0))
-    assert (roster.last(ALICE), roster.last_of_each([ALICE, BOB])) == (never, [never, never])
+    never = KnownUser(UserPresenceState.default(ALICE), StreamPosition(0), StreamPosition(0))
+    assert (roster.last(ALICE), roster.last_of([ALICE, BOB])) == (never, {})
     assert list(roster.told_after(StreamPosition(0))) == []
     assert (roster.get(ALICE), roster.knows(ALICE)) == (UserPresenceState.default(ALICE), False)
 
@@ -61,17 +61,17 @@ def test_any_changes(moves: list[tuple[UserId, bool]]) -> None:
     of after a position is found, newest first.
     """
     roster = Roster()
-    table: dict[UserId, LastChange] = {}
+    table: dict[UserId, KnownUser] = {}
     for number, (user, is_late) in enumerate(moves, start=1):
         position = StreamPosition(number)
         if is_late and user in table:
             roster.told_late(user, position)
-            table[user] = LastChange(table[user].changed, position)
+            table[user] = KnownUser(state(user), table[user].changed, position)
         else:
             roster.changed(state(user), position)
-            table[user] = LastChange(position, position)
+            table[user] = KnownUser(state(user), position, position)
     assert {user: roster.last(user) for user in table} == table
-    assert roster.last_of_each(table) == list(table.values())
+    assert roster.last_of([*table, UserId("@stranger:demo")]) == table
     newest_first = sorted(table, key=lambda it: table[it].told, reverse=True)
     for after in range(len(moves) + 1):
         assert list(roster.told_after(StreamPosition(after))) == [

@@ -23,7 +23,7 @@ from lamplighter.routing.router import Inquiry, ModuleRouter
 from lamplighter.routing.visibility import ModuleInterests
 from lamplighter.service.deliverer import Deliverer
 from lamplighter.service.endings import VisibilityEnds
-from lamplighter.service.roster import Roster
+from lamplighter.service.roster import KnownUser, Roster
 from lamplighter.service.witness import FreshView, Witness
 
 __all__ = [
@@ -155,7 +155,8 @@ class Views:
             await self.ask_interest(viewer)
             # The answer holds only what modules are asked about: they might alter anything else.
             ended = frozenset() if scope.ended is None else self.ends.of(viewer, scope.ended)
-            asked = self.roster.known_of({*self._in_question(viewer, scope, outbox), *ended})
+            known = self.roster.last_of({*self._in_question(viewer, scope, outbox), *ended})
+            asked = {user_id: it.state for user_id, it in known.items()}
             routes = await self._routes(asked.values(), {viewer})
             if self.feed.outbox(viewer) is outbox:  # else it missed what was published meanwhile
                 break
@@ -163,7 +164,7 @@ class Views:
         visible = self.planner.view(viewer, asked, routes)
         is_whole = scope.online or scope.after is None
         self.witness.viewed(FreshView(viewer, True, is_whole, asked, visible))
-        chosen = self._chosen(viewer, scope, visible)
+        chosen = self._chosen(viewer, scope, visible, known)
         chosen.update({it: self._update(it, visible) or self._ending(it) for it in ended})
         for update in outbox.after(began if scope.after is None else scope.after):
             user_id = UserId(update.state.user_id)
@@ -172,9 +173,11 @@ class Views:
             is_newer = update.position > began and update.about >= fresh.about
             if is_newer and not update.reasons and self.planner.sees(viewer, user_id):
                 is_newer = False  # the user is visible again
-            chosen[user_id] = update if is_newer else fresh
-        if scope.ended is None:  # the client shows nobody of whom it could have ended
-            chosen = {user_id: it for user_id, it in chosen.items() if it.reasons}
+            newest = update if is_newer else fresh
+            if newest.reasons or scope.ended is not None:
+                chosen[user_id] = newest
+            else:  # the client shows nobody of whom it could have ended
+                chosen.pop(user_id, None)
         newest_first = sorted(chosen.values(), key=_about, reverse=True)
         return PresenceAnswer(newest_first, self.feed.position)
 
@@ -334,25 +337,28 @@ class Views:
             if not self.roster.knows(user_id)
         }
 
-    def _chosen(self, viewer: UserId, scope: Scope, visible: VisibleStates) -> dict[UserId, Update]:
+    def _chosen(
+        self,
+        viewer: UserId,
+        scope: Scope,
+        visible: VisibleStates,
+        known: Mapping[UserId, KnownUser],
+    ) -> dict[UserId, Update]:
         # This loop runs for each of 5,000 users: the first of these questions decides for most.
-        states, online = visible.states, scope.online
-        changes = self.roster.last_of_each(visible.reasons)
+        states, online, known_of = visible.states, scope.online, known.get
         chosen: dict[UserId, Update] = {}
-        for (user_id, reasons), (changed, told) in zip(
-            visible.reasons.items(), changes, strict=True
-        ):
-            state = states[user_id]
+        for user_id, reasons in visible.reasons.items():
+            state, last = states[user_id], known_of(user_id) or self.roster.last(user_id)
             if (
                 (online and state.state != _OFFLINE)
                 or scope.admits_state(state)
-                or scope.admits_news(told)
+                or scope.admits_news(last.told)
                 or (
                     scope.after is not None
                     and scope.admits_news(self.planner.visible_since(viewer, user_id))
                 )
             ):
-                chosen[user_id] = Update(state, reasons, told, changed)
+                chosen[user_id] = Update(state, reasons, last.told, last.changed)
         return chosen
 
     def _ending(self, user_id: UserId) -> Update:
@@ -364,8 +370,8 @@ class Views:
         reasons = visible.reasons.get(user_id)
         if reasons is None:
             return None
-        changed, told = self.roster.last(user_id)
-        return Update(visible.states[user_id], reasons, told, changed)
+        last = self.roster.last(user_id)
+        return Update(visible.states[user_id], reasons, last.told, last.changed)
 
     def _is_due(self, viewer: UserId) -> bool:
         asked_at = self.interests.asked_at(viewer)

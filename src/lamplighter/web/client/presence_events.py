@@ -36,10 +36,9 @@ def presence_event(state: UserPresenceState, now: Timestamp) -> dict[str, Any]:
     return {"type": "m.presence", "sender": state.user_id, "content": content}
 
 
-#: A state, and its event as JSON but for the one number in it that passes with time: what stands
-#: before the number, or the whole event where it has none; and what comes after it, or nothing. A
-#: plain tuple: it is unpacked for each user in a first sync.
-_Encoded: TypeAlias = tuple[UserPresenceState, bytes, bytes]
+#: A state, and its event as JSON, with `%d` for the one number in it that passes with time; every
+#: other `%` is doubled. A plain tuple: it is unpacked for each user in a first sync.
+_Encoded: TypeAlias = tuple[UserPresenceState, bytes]
 
 
 class PresenceEncoder:
@@ -54,23 +53,20 @@ class PresenceEncoder:
         """Return the events as JSON, separated by commas."""
         # The loop runs once per user in a first sync: a list, and no call where none is needed.
         now, known_of = self._clock.now(), self._known.peek
-        events = []
+        events, ages = [], []
         for state in states:
             known = known_of(state.user_id)
             if known is None or known[0] is not state:
                 known = self._encode(state)
-            _, head, tail = known
-            ago = now - state.last_active_ts
-            if ago < 0:
-                ago = 0
-            events.append(b"%b%d%b" % (head, ago, tail) if tail else head)
-        return b",".join(events)
+            events.append(known[1])
+            if active := state.last_active_ts:
+                ages.append(now - active if active < now else 0)
+        return b",".join(events) % tuple(ages)
 
     def _encode(self, state: UserPresenceState) -> _Encoded:
         # Inside a JSON string every quote is escaped: what this finds is the field itself.
         then = Timestamp(state.last_active_ts)
-        event = msgspec.json.encode(presence_event(state, then))
-        head, field, tail = event.partition(b'"last_active_ago":0')
-        encoded = state, head + field[:-1], tail
+        event = msgspec.json.encode(presence_event(state, then)).replace(b"%", b"%%")
+        encoded = state, event.replace(b'"last_active_ago":0', b'"last_active_ago":%d')
         self._known.put(state.user_id, encoded)
         return encoded
