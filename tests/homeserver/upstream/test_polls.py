@@ -1,11 +1,25 @@
 """The rooms half of a sync from another homeserver, and presence beside it."""
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 import pytest
 
 from lamplighter.devtools.client import Client, RequestFailed
-from tests.homeserver.upstream.front import LOBBY, Front
+from tests.homeserver.upstream.front import LOBBY, Front, front
 
 ALICE, BOB = "@alice:demo", "@bob:demo"
+#: For minutes nobody's presence changes by itself.
+PATIENT = "presence: {sync_online_timeout: 1h, last_active_granularity: 1h, idle_timeout: 2h}"
+
+
+@pytest.fixture
+async def door(tmp_path: Path) -> AsyncIterator[Front]:
+    """A server in front of a homeserver where alice and bob share a room."""
+    async with front(tmp_path, PATIENT) as running:
+        for user_id in (ALICE, BOB):
+            running.small.join(user_id, LOBBY)
+        yield running
 
 
 @pytest.fixture
@@ -53,46 +67,65 @@ async def test_presence_answers_at_once_and_cancels_nothing(
         assert answer.next_batch.rpartition("~")[0] == before
         assert alice.reads(BOB) == text
     poll = await alice.polls()
-    assert syncs(door) == [(before, "29800")]
+    assert syncs(door) == [(before, "120000")]
     door.small.say(LOBBY, "hello")
     assert (await poll.answer()).joined[LOBBY]
 
 
 async def test_the_time_is_over(door: Front, alice: Client) -> None:
-    """The homeserver's own empty answer, with its newer token and its counts, ends a quiet poll."""
-    door.small.join("@carol:demo", "!elsewhere:demo")
-    poll = await alice.polls(timeout=5_000)
-    await door.server.advance(seconds=5)
-    answer = await poll.answer()
-    assert answer.next_batch.rpartition("~")[0] == "s3~2.3"
-    assert answer.content["device_one_time_keys_count"] == {"signed_curve25519": 50}
-
-
-async def test_an_empty_answer_for_a_poll_with_time_left(
-    door: Front, alice: Client, bob: Client
-) -> None:
-    """The homeserver is asked again with the same token, and the client waits on."""
-    before = str(alice.next_batch).rpartition("~")[0]
+    """A poll in which nothing happens is answered here, with its own token; its request to the
+    homeserver goes on, and serves the polls that follow.
+    """
+    before = alice.next_batch
+    door.small.asked.clear()
+    for _ in range(3):
+        poll = await alice.polls(timeout=5_000)
+        await door.server.advance(seconds=4)
+        assert not poll.answered
+        await door.server.advance(seconds=1)
+        assert (await poll.answer()).content == {"next_batch": before}
     poll = await alice.polls(timeout=30_000)
-    await door.server.advance(seconds=29)
+    door.small.say(LOBBY, "hello")
+    assert (await poll.answer()).joined[LOBBY]
+    assert len(syncs(door)) == 1
+
+
+async def test_an_empty_answer(door: Front, alice: Client, bob: Client) -> None:
+    """The homeserver, which has waited in vain, is asked again with the same token; the client
+    waits on.
+    """
+    before = str(alice.next_batch).rpartition("~")[0]
+    poll = await alice.polls(timeout=119_000)
+    await door.server.advance(seconds=118)
     await bob.set_status("online", "back")
     await poll.answer()
     door.small.asked.clear()
     poll = await alice.polls(timeout=30_000)
     await door.server.advance(seconds=2)
     assert not poll.answered
-    assert syncs(door) == [(before, "29000")]
+    assert syncs(door) == [(before, "120000")]
 
 
-async def test_keys_that_were_used_up_are_told(door: Front, alice: Client, bob: Client) -> None:
+async def test_a_homeserver_that_does_not_wait(door: Front, alice: Client) -> None:
+    """Its second empty answer in a row is the client's: it is not asked without end."""
+    nothing = {
+        "next_batch": "s9",
+        "device_one_time_keys_count": {"signed_curve25519": 50},
+        "device_unused_fallback_key_types": [],
+    }
+    door.small.instead["/_matrix/client/v3/sync"] = 200, nothing
+    door.small.asked.clear()
+    answer = await (await alice.polls(timeout=30_000)).answer()
+    assert answer.content == nothing | {"next_batch": alice.next_batch}
+    assert answer.next_batch.rpartition("~")[0] == "s9"
+    assert len(syncs(door)) == 2
+
+
+async def test_keys_that_were_used_up_are_told(door: Front, alice: Client) -> None:
     """An answer with nothing but other counts of keys is passed on: the client uploads new keys."""
-    poll = await alice.polls(timeout=30_000)
-    await door.server.advance(seconds=29)
-    await bob.set_status("online", "back")
-    await poll.answer()
+    poll = await alice.polls(timeout=150_000)
     door.small.devices[alice.access_token].one_time_keys = 3
-    poll = await alice.polls(timeout=30_000)
-    await door.server.advance(seconds=2)
+    await door.server.advance(seconds=120)
     assert (await poll.answer()).content["device_one_time_keys_count"] == {"signed_curve25519": 3}
 
 
@@ -132,14 +165,14 @@ async def test_a_newer_token_of_an_empty_answer(door: Front, alice: Client, bob:
     old = str(alice.next_batch).rpartition("~")[0]
     door.small.join("@carol:demo", "!elsewhere:demo")
     door.small.asked.clear()
-    for step, text in ((28, "a"), (2, "b")):
-        poll = await alice.polls(timeout=30_000)
+    for step, text in ((118, "a"), (2, "b")):
+        poll = await alice.polls(timeout=150_000)
         await door.server.advance(seconds=step)
         await bob.set_status("online", text)
         await poll.answer()
     assert str(alice.next_batch).rpartition("~")[0] == "s3~2.3"
-    poll = await alice.polls(timeout=30_000)
-    await door.server.advance(seconds=29)
+    poll = await alice.polls(timeout=150_000)
+    await door.server.advance(seconds=120)
     assert not poll.answered
     assert [since for since, _ in syncs(door)] == [old, old, "s3~2.3"]
 

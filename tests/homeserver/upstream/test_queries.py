@@ -14,9 +14,10 @@ from lamplighter.homeserver.upstream.queries import acts_for, with_their_tokens
         ("user_id=%40a%3Ab", "user_id=%40a%3Ab"),
         ("device_id=X&user_id=@a:b", "device_id=X&user_id=%40a%3Ab"),
         ("filter=user_id%3D", ""),
+        ("x=1;user_id=@a:b", None),
     ],
 )
-def test_whom_a_service_acts_for(query: str, expected: str) -> None:
+def test_whom_a_service_acts_for(query: str, expected: str | None) -> None:
     """The user and the device that a query names are part of who asks, however they are encoded."""
     assert acts_for(query) == expected
 

@@ -17,7 +17,7 @@ from lamplighter.errors import HomeserverUnreachable, InvalidParam, UnknownToken
 from lamplighter.homeserver.upstream.client import UpstreamClient
 from lamplighter.homeserver.upstream.headers import ABOUT_CLIENT, ForwardedHeaders
 from lamplighter.homeserver.upstream.passed_on import passed_on
-from lamplighter.homeserver.upstream.queries import acts_for, is_ambiguous
+from lamplighter.homeserver.upstream.queries import acts_for
 from lamplighter.ids import DeviceId, ServerName, UserId, is_user_id, server_of
 from lamplighter.ports import NO_HEAD, Requester, RequestHead
 from lamplighter.recent import Recent
@@ -87,14 +87,17 @@ class UpstreamIdentity:
         """
         requester = self.requester_in_use(access_token, query)
         if requester is None:
-            requester = await self._learn(access_token, acts_for(query), head)
+            acting = acts_for(query)
+            assert acting is not None  # else the line above has raised
+            requester = await self._learn(access_token, acting, head)
             await self._appeared(requester.user_id)
         return requester
 
     def requester_in_use(self, access_token: str, query: str = "", /) -> Requester | None:
-        if is_ambiguous(query):
+        acting = acts_for(query)
+        if acting is None:
             raise InvalidParam("The query has a semicolon that is not percent-encoded")
-        known = self._known.peek((access_token, acts_for(query)))
+        known = self._known.peek((access_token, acting))
         if known is None or known.until < self._clock.now():
             return None
         return known.requester
@@ -105,9 +108,8 @@ class UpstreamIdentity:
 
     def last_requester(self, access_token: str, query: str) -> Requester | None:
         """Return who used this token last, for a request that the homeserver has accepted."""
-        if is_ambiguous(query):
-            return None
-        known = self._known.peek((access_token, acts_for(query)))
+        acting = acts_for(query)
+        known = None if acting is None else self._known.peek((access_token, acting))
         return None if known is None else known.requester
 
     def forget_token(self, access_token: str) -> None:

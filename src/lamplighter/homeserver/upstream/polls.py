@@ -13,11 +13,13 @@ Some rules follow from how homeservers work.
 
 * The homeserver deletes messages to a device when it sees the token behind them. So it never sees a
   token that the client has not sent, and a lost answer is asked for again with the old token.
-* An answer with nothing in it, which comes when the request's time is over, is no reason to answer
-  a client that still has time. The homeserver is asked again, with the same token. The newer token
-  in the empty answer means the same as the old one; from then on the client is given the newer one.
-  A homeserver that does not wait would be asked without end. So the second empty answer that comes
-  early is the client's.
+* The homeserver is asked to wait longer than clients do. A client whose time is over is answered
+  here, and its next poll is attached to the same request: a poll in which nothing happens costs
+  the homeserver nothing. In sliding sync each answer is the homeserver's own.
+* An answer with nothing in it is no reason to answer a client. The homeserver is asked again, with
+  the same token. The newer token in the empty answer means the same as the old one; from then on
+  the client is given the newer one. A homeserver that does not wait would be asked without end. So
+  the second empty answer in a row that comes at once is the client's.
 * Every answer of the homeserver counts the device's keys. An answer that presence alone caused does
   not mention them, since a client takes a missing count in a list of counts for none.
 * The homeserver may be away. Then a poll waits on, up to the client's own time-out, and presence
@@ -68,11 +70,14 @@ from lamplighter.service.background import Background
 
 __all__ = ["UpstreamRoomsHalf"]
 
-#: How much earlier than the client's time is over the homeserver is asked to answer.
+#: How long the homeserver is asked to wait for something to say. A log-out that it does not tell us
+#: of, and counts of keys without anything else, are known to the client by then.
+_PATIENCE: Final = timedelta(minutes=2)
+#: How much earlier than the client's time is over it is asked for an answer that only it can give.
 _EARLIER: Final = timedelta(milliseconds=200)
 _NOTHING: Final = timedelta(0)
-#: A client with less time left than this is given an empty answer.
-_NEARLY_OVER: Final = timedelta(seconds=1)
+#: An empty answer that comes within this time has not waited.
+_AT_ONCE: Final = timedelta(seconds=1)
 #: How much longer than it was asked to wait the homeserver may take.
 _MARGIN: Final = timedelta(seconds=30)
 #: The largest answer that is read, in bytes.
@@ -104,6 +109,8 @@ class _PassedHead(msgspec.Struct, frozen=True):
     headers: Sequence[tuple[bytes, bytes]]
     #: What the homeserver gets, as `UpstreamClient.fields` has made it.
     fields: bytes
+    #: As a header has it; empty if none does.
+    access_token: bytes
 
 
 class UpstreamRoomsHalf:
@@ -166,7 +173,8 @@ class UpstreamRoomsHalf:
 
     def attach(self, pending: "_Pending") -> "_Asked":
         """Return the request to the homeserver that answers *pending*: a new one if need be."""
-        question = question_of(pending.request, pending.head)
+        head = self._passed(pending.requester, pending.head)
+        question = question_of(pending.request, head.access_token)
         of_device = self._asked.get(pending.requester, {})
         asked = of_device.get(question.place)
         if asked is not None and pending.may_wait and asked.answers(question, pending.request):
@@ -176,7 +184,7 @@ class UpstreamRoomsHalf:
             self._remove(asked)
         elif pending.may_wait and len(of_device) >= _MOST_OF_A_DEVICE:
             self._remove(next(iter(of_device.values())))
-        asked = _Asked(self, pending, question, self._fields(pending.requester, pending.head))
+        asked = _Asked(self, pending, question, head.fields)
         if pending.may_wait:
             self._asked.setdefault(pending.requester, {})[question.place] = asked
         return asked
@@ -206,14 +214,16 @@ class UpstreamRoomsHalf:
         """Tell whether the device was given other counts of keys than these."""
         return counts != self._counts.peek(requester)
 
-    def _fields(self, requester: Requester, head: RequestHead) -> bytes:
-        """Return the header fields for the homeserver; those of a head that repeats are there."""
+    def _passed(self, requester: Requester, head: RequestHead) -> _PassedHead:
+        """Return the head for the homeserver; that of a head that repeats is there."""
         known = self._heads.peek(requester)
         if known is None or known.headers is not head.headers:
             fields = self.client.fields(self._forwarded(head))
-            known = _PassedHead(head.headers, fields)
+            tokens = [value for name, value in head.headers if name == b"authorization"]
+            token = tokens[-1].partition(b" ")[2].strip() if tokens else b""
+            known = _PassedHead(head.headers, fields, token)
             self._heads.put(requester, known, _BYTES_OF_A_BYTE * len(fields))
-        return known.fields
+        return known
 
     def _keep(self, asked: "_Asked") -> None:
         """Keep an answer whose client has gone for its next poll, if there is room for it."""
@@ -247,8 +257,8 @@ class _Asked:
     """One question to the homeserver, and the polls that wait for the answer."""
 
     __slots__ = (
-        "_fields", "_half", "_is_awaited", "_sent", "_task", "answer", "counts", "failure",
-        "left_at", "question", "quiet", "requester", "size", "waiting",
+        "_fields", "_half", "_is_awaited", "_sent", "_task", "_timeout", "answer", "counts",
+        "failure", "left_at", "question", "quiet", "requester", "size", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -260,6 +270,10 @@ class _Asked:
         self._fields = fields
         #: Whether any answer is one for the client, even one without news.
         self._is_awaited = not first.may_wait
+        #: How long the homeserver is asked to wait.
+        self._timeout = max(first.request.timeout - _EARLIER, _NOTHING)
+        if first.may_wait and question.outlives_polls:
+            self._timeout = _PATIENCE
         #: The newest token that the client has sent.
         self._sent = first.request.since
         #: The token to answer with where there is no news: the same, or one that means the same.
@@ -298,19 +312,18 @@ class _Asked:
 
         It is one coroutine, since each poll that waits keeps its coroutines in memory.
         """
-        half, pause, goes_on, early = self._half, _FIRST_PAUSE, True, 0
+        half, pause, goes_on, hasty = self._half, _FIRST_PAUSE, True, 0
         try:
             while goes_on:
-                timeout = max(self._most_time() - _EARLIER, _NOTHING)
-                in_time = after(half.clock.now(), timeout - _NEARLY_OVER)
-                asking = self.question.request(self._sent, timeout)
+                has_waited = after(half.clock.now(), _AT_ONCE)
+                asking = self.question.request(self._sent, self._timeout)
                 try:
                     answer = await half.client.ask(
                         asking.method,
                         asking.target,
                         self._fields,
                         asking.body,
-                        time_limit=timeout + _MARGIN,
+                        time_limit=self._timeout + _MARGIN,
                         most=_MOST,
                     )
                     if answer.status in _AWAY:
@@ -322,8 +335,8 @@ class _Asked:
                     pause = min(2 * pause, _LONGEST_PAUSE)
                 else:
                     pause = _FIRST_PAUSE
-                    early += half.clock.now() < in_time
-                    is_taken = self._take(answer, is_hasty=early > 1)
+                    hasty = hasty + 1 if half.clock.now() < has_waited else 0
+                    is_taken = self._take(answer, is_hasty=hasty > 1)
                     goes_on = not is_taken and bool(self.waiting)
             half.ended(self)
         except Exception as error:  # noqa: BLE001 - the polls are told
@@ -338,8 +351,7 @@ class _Asked:
     def _take(self, answer: UpstreamAnswer, *, is_hasty: bool) -> bool:
         """Take what the homeserver says, or raise it; tell whether it answers the polls.
 
-        *is_hasty* is a homeserver that answers long before the time-out, and not for the first
-        time.
+        *is_hasty* is a homeserver that has not waited, for the second time in a row.
         """
         if answer.status != 200:
             raise passed_on(answer)
@@ -349,9 +361,7 @@ class _Asked:
             raise HomeserverUnreachable("The homeserver's answer is not understood") from None
         if not found.is_empty:
             self._half.rooms.seen(self.requester.user_id, found.rooms)
-        if self._is_news(found) or (
-            self.waiting and (is_hasty or self._least_time() < _NEARLY_OVER)
-        ):
+        if self._is_news(found) or (self.waiting and is_hasty):
             self.counts, self.size = found.counts, len(answer.body)
             self.answer = found.answer
             return True
@@ -363,21 +373,11 @@ class _Asked:
             return True
         return self._half.knows_other_counts(self.requester, found.counts)
 
-    def _least_time(self) -> timedelta:
-        """Return how long the least patient of those who wait still wait."""
-        now = self._half.clock.now()
-        return timedelta(milliseconds=min(it.due - now for it in self.waiting))
-
-    def _most_time(self) -> timedelta:
-        """Return how long the most patient of those who wait still wait."""
-        now = self._half.clock.now()
-        return timedelta(milliseconds=max([it.due - now for it in self.waiting], default=0))
-
 
 class _Pending:
     """One poll of a client."""
 
-    __slots__ = ("_asked", "_half", "due", "head", "may_wait", "request", "requester")
+    __slots__ = ("_asked", "_half", "head", "may_wait", "request", "requester")
 
     def __init__(
         self, half: UpstreamRoomsHalf, requester: Requester, request: SyncRequest, head: RequestHead
@@ -387,7 +387,6 @@ class _Pending:
         self.requester = requester
         self.request = request
         self.head = head
-        self.due = after(half.clock.now(), request.timeout)
         #: Whether it may be answered without the homeserver, and be attached to another request.
         self.may_wait = (
             request.since is not None and not request.full_state and bool(request.timeout)

@@ -14,7 +14,6 @@ from urllib.parse import parse_qsl, quote, unquote_plus
 __all__ = [
     "ACTING",
     "acts_for",
-    "is_ambiguous",
     "query_of",
     "query_with",
     "query_without",
@@ -56,19 +55,16 @@ def with_their_tokens(query: bytes) -> bytes:
     return _OUR_PART.sub(rb"\1", query) if b"-" in query else query
 
 
-def is_ambiguous(query: str) -> bool:
-    """Tell whether servers read *query* differently: for some, a semicolon ends a parameter.
-
-    With `x=1;access_token=a&access_token=b` the sender would be another one for Synapse than here.
-    """
-    return ";" in query
-
-
-def acts_for(query: str) -> str:
+@lru_cache(1_000)
+def acts_for(query: str) -> str | None:
     """Return the part of a query that names the user for whom an application service acts.
 
-    It is part of who sends a request, as the access token is; "" for everybody else.
+    It is part of who sends a request, as the access token is; "" for everybody else. It is None
+    where servers read *query* differently: for some, a semicolon ends a parameter. With
+    `x=1;access_token=a&access_token=b` the sender would be another one for Synapse than here.
     """
+    if ";" in query:
+        return None
     if "user_id=" not in query and _ENCODED_NAME.search(query) is None:
         return ""
     named = [

@@ -5,7 +5,7 @@ Two polls of one device with the same question and the same token get the same a
 
 from collections.abc import Hashable
 from datetime import timedelta
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 
@@ -16,7 +16,7 @@ from lamplighter.homeserver.upstream.sync_answer import (
     read_sliding_answer,
     read_sync_answer,
 )
-from lamplighter.ports import RequestHead, SyncRequest
+from lamplighter.ports import SyncRequest
 
 __all__ = ["RoomsQuestion", "SlidingSyncRequest", "UpstreamRequest", "question_of"]
 
@@ -40,6 +40,8 @@ class RoomsQuestion(msgspec.Struct, frozen=True):
     #: As a header had it; a token in the query is part of the query.
     access_token: bytes
     query: str
+    #: Whether a poll may end without an answer of the homeserver to it.
+    outlives_polls: ClassVar[bool] = True
 
     @property
     def place(self) -> Hashable:
@@ -79,6 +81,7 @@ class _SlidingQuestion(RoomsQuestion, frozen=True):
     conn_id: str
     body: bytes
     has_parameters_in_body: bool
+    outlives_polls: ClassVar[bool] = False
 
     @property
     def place(self) -> Hashable:
@@ -100,12 +103,8 @@ class _SlidingQuestion(RoomsQuestion, frozen=True):
         return read_sliding_answer(body)
 
 
-def question_of(request: SyncRequest, head: RequestHead) -> RoomsQuestion:
-    """Return the question of a client's request."""
-    token = b""
-    for name, value in head.headers:
-        if name == b"authorization":
-            token = value.partition(b" ")[2].strip()
+def question_of(request: SyncRequest, token: bytes) -> RoomsQuestion:
+    """Return the question of a client's request, whose access token a header has; else b""."""
     if not isinstance(request, SlidingSyncRequest):
         return RoomsQuestion(token, query_without(request.query, _OURS))
     return _SlidingQuestion(
