@@ -170,6 +170,9 @@ class Hearing(Protocol):
     def memberships_in(self, news: bytes, /) -> Sequence[MembershipChange]:
         """Return who has joined and left by what a node has given to `Spread`."""
 
+    def stream_lost(self) -> None:
+        """Learn that the stream has lost what was told last: other nodes may have heard it."""
+
 
 @dataclass(frozen=True, slots=True)
 class WayToNodes:

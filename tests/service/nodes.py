@@ -103,6 +103,9 @@ class _Hearing:
     def heard(self, _position: StreamPosition, news: bytes) -> None:
         self.cluster.hear(self.name, news)
 
+    def stream_lost(self) -> None:
+        self.cluster.stream_lost(self.name)
+
     def memberships_in(self, news: bytes) -> Sequence[MembershipChange]:
         return self.cluster.memberships_in(news)
 
@@ -116,6 +119,8 @@ class Cluster:
         self.store = SharedStore()
         self.visibility = FakeVisibilityStore()
         self.people = people
+        #: The nodes whose homeserver was told that the stream has lost something.
+        self.told_of_loss: list[str] = []
         #: In what a node that starts may not differ from those that live.
         self.alike: Mapping[str, str] = {}
         self.nodes: dict[str, Node] = {}
@@ -130,6 +135,10 @@ class Cluster:
         for person in self.people:
             rooms.joined(HALL, person, StreamPosition(1))
         return rooms
+
+    def stream_lost(self, name: str) -> None:
+        """Let the homeserver at a node learn that the stream has lost what was told last."""
+        self.told_of_loss.append(name)
 
     def memberships_in(self, news: bytes) -> Sequence[MembershipChange]:
         """Return who has joined and left by what the homeserver of some node has written."""

@@ -193,6 +193,7 @@ async def test_the_log_loses_its_data(cluster: Cluster) -> None:
     cluster.server.lose_data()
     await cluster.passes(8)
     assert [it.knows(BOB) for it in (a, b)] == [("online", "before")] * 2
+    assert sorted(cluster.told_of_loss) == ["a", "b"]
     b.set(BOB, "after")
     await cluster.passes(0)
     assert [it.knows(BOB) for it in (a, b)] == [("online", "after")] * 2

@@ -79,6 +79,9 @@ class BuiltInHomeserver:
         """
         self.directory.heard(position, news)
 
+    def stream_lost(self) -> None:
+        """The news are in the database, by their numbers: what is unheard is told again."""
+
     def memberships_in(self, news: bytes) -> Sequence[MembershipChange]:
         read = decode_news(news)
         return read.memberships if isinstance(read, Written) else ()

@@ -65,6 +65,7 @@ class NodeCore:
             messages,
             WaitingEvents(clock, core.connections, background, messages),
             users,
+            core.resuming,
         )
         heard_events = HeardEvents(
             core.deliverer,

@@ -34,6 +34,7 @@ from lamplighter.service.late import LateAnswers
 from lamplighter.service.node_messages import NodeMessages
 from lamplighter.service.owned_users import OwnedUsers
 from lamplighter.service.publisher import Publisher
+from lamplighter.service.resuming import Resuming
 from lamplighter.service.waiting_events import WaitingEvents
 
 __all__ = ["Owners"]
@@ -59,6 +60,7 @@ class Owners:
     messages: NodeMessages
     waiting: WaitingEvents
     users: OwnedUsers
+    resuming: Resuming
     _lease: Lease | None = field(init=False, default=None)
     _owners: dict[PartitionId, Lease] = field(init=False, default_factory=dict)
     _held: set[PartitionId] = field(init=False, default_factory=set)
@@ -155,6 +157,7 @@ class Owners:
 
     def log_lost(self) -> None:
         self.users.log_lost()
+        self.resuming.log_lost()
 
     # --------------------------------------------------------------------------------------
 

@@ -64,6 +64,11 @@ class Resuming:
         if self.hearing is not None:
             self.hearing.heard(position, news)
 
+    def log_lost(self) -> None:
+        """Learn that the log has lost its data: this node may have missed what was told last."""
+        if self.hearing is not None:
+            self.hearing.stream_lost()
+
     def _take_in(self, position: StreamPosition, news: bytes) -> None:
         for change in filter(self._is_known, self._read(news)):
             if change.joined:

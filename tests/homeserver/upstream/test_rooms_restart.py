@@ -152,3 +152,24 @@ async def test_a_homeserver_that_is_back(door: Front, alice: Client) -> None:
     await door.person("carol").sync()
     await door.server.settled()
     await status_is_refused(alice)
+
+
+async def test_the_stream_is_lost(door: Front, alice: Client) -> None:
+    """What the stream of many nodes has lost, this one finds out itself: of rooms and of tokens,
+    before it answers anybody.
+    """
+    door.small.leave(BOB, LOBBY)
+    door.small.join("@carol:demo", LOBBY)
+    door.server.lamplighter.homeserver.stream_lost()
+    await door.server.settled()
+    membership = door.server.lamplighter.homeserver.membership
+    rooms = [await membership.joined_rooms(UserId(it)) for it in (ALICE, BOB, "@carol:demo")]
+    assert rooms == [[LOBBY], [], [LOBBY]]
+    await status_is_refused(alice)
+    assert (await alice.sync()).presence == OFFLINE
+    asked = [it.path for it in door.small.asked]
+    door.server.lamplighter.homeserver.stream_lost()
+    await alice.sync()
+    asked = [it.path for it in door.small.asked[len(asked) :]]
+    assert asked.count(members_of(LOBBY)) == 1
+    assert asked.count("/_matrix/client/v3/account/whoami") == 1

@@ -118,6 +118,11 @@ class UpstreamHomeserver:
     def heard(self, _position: StreamPosition, news: bytes) -> None:
         self._findings.heard(news)
 
+    def stream_lost(self) -> None:
+        # As after a start: nobody is answered by what is known before the homeserver was asked.
+        self.identity.forget_everybody()
+        self.membership.doubt()
+
     def memberships_in(self, news: bytes) -> Sequence[MembershipChange]:
         return memberships_in(news)
 

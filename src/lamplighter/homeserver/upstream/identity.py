@@ -124,6 +124,11 @@ class UpstreamIdentity:
         for credentials in list(self._by_user.get(user_id, ())):
             self._forget(credentials)
 
+    def forget_everybody(self) -> None:
+        """Ask anew who uses any token."""
+        for user_id in self.users():
+            self.forget_user(user_id)
+
     def devices_of(self, user_id: UserId) -> frozenset[DeviceId]:
         """Return the devices of the user that are remembered."""
         known = [self._known.peek(it) for it in self._by_user.get(user_id, ())]

@@ -95,7 +95,7 @@ class UpstreamRooms:
         #: Rooms that are being asked for, and those that are to be asked for once more.
         self._asking: dict[RoomId, asyncio.Task[None]] = {}
         self._stale: set[RoomId] = set()
-        #: Stored rooms that have not been asked for since the start.
+        #: Stored rooms that have not been asked for since the start, or since the stream was lost.
         self._unconfirmed: set[RoomId] = set()
         self._places = asyncio.Semaphore(_AT_ONCE)
         #: Set by the next answer of the homeserver's.
@@ -107,6 +107,12 @@ class UpstreamRooms:
             self._members.setdefault(it.room_id, {})[it.user_id] = it.since
             self._rooms_of.setdefault(it.user_id, set()).add(it.room_id)
         self._unconfirmed.update(self._members)
+
+    def doubt(self) -> None:
+        """Ask for everything again, as after a start: others may know more."""
+        self._unconfirmed.update(self._members)
+        self._appeared.clear()
+        self.opened()
 
     def opened(self) -> None:
         """Ask for the stored rooms again."""
