@@ -35,8 +35,6 @@ class Counts:
     delivered: int
     #: `/sync` requests answered since the start.
     syncs: int
-    #: Polls that wait now.
-    polls: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +66,7 @@ class Readings:
     #: The number of known users with each presence.
     users: Mapping[str, int]
     outboxes: int
+    polls: int
     #: When the newest batch in the stream of changes was published, in seconds since the epoch.
     stream_seconds: float
     #: The number of other servers in each condition: ready, backing_off.
@@ -95,12 +94,12 @@ class _Read(Collector):
 def _of_counts(now: Counts) -> Iterator[Metric]:
     yield _count("delivered_updates", "Updates handed to watchers' syncs", now.delivered)
     yield _count("syncs", "Answered /sync requests", now.syncs)
-    yield _gauge("polls_in_flight", "Polls that wait", now.polls)
 
 
 def _of_readings(now: Readings) -> Iterator[Metric]:
     yield _by(now.users, "presence_users", "Known users by their presence", "presence")
     yield _gauge("outboxes", "Viewers who have an outbox", now.outboxes)
+    yield _gauge("polls_in_flight", "Polls that wait", now.polls)
     published = "When the newest batch of changes was published"
     yield _gauge("stream_timestamp_seconds", published, now.stream_seconds)
     yield _by(now.destinations, "destinations", "Other servers, by condition", "state")
@@ -150,10 +149,10 @@ class Metrics:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._changes = self._counter("changes", "Announced presence changes", ["reason"])
-        # These change with every poll. A plain number costs a tenth of a Counter, which has a lock.
+        # A plain number costs a tenth of a Counter, which has a lock.
         self._delivered = 0
-        self._syncs = 0
-        self._polls = 0
+        #: The answers to `/sync`, with or without changes. Whoever answers counts, without a call.
+        self.syncs = 0
         self._registry.register(_Read(lambda: _of_counts(self.counts)))
         build = Info("lamplighter_build", "What runs here", registry=self._registry)
         build.info({"version": __version__, "python": platform.python_version()})
@@ -200,18 +199,6 @@ class Metrics:
         """A watcher's `/sync` received *updates* presence updates."""
         self._delivered += updates
 
-    def sync_answered(self) -> None:
-        """A `/sync` was answered, with or without changes."""
-        self._syncs += 1
-
-    def poll_began(self) -> None:
-        """A `/sync` began to wait for changes."""
-        self._polls += 1
-
-    def poll_ended(self) -> None:
-        """A `/sync` stopped waiting."""
-        self._polls -= 1
-
     def module_answered(self, module: str, callback: str, seconds: float) -> None:
         """A module's callback returned a valid or an invalid answer after *seconds*."""
         self._module_seconds.labels(module, callback).observe(seconds)
@@ -247,7 +234,7 @@ class Metrics:
     @property
     def counts(self) -> Counts:
         """The present values of these counters."""
-        return Counts(self._delivered, self._syncs, self._polls)
+        return Counts(self._delivered, self.syncs)
 
     def read(self, take: Callable[[], Readings]) -> None:
         """Add the readings that *take* returns to each exposition."""

@@ -205,8 +205,10 @@ class Identity(Protocol):
         *head* is for a homeserver that notes from where its users come.
         """
 
-    def requester_in_use(self, access_token: str, query: str = "", /) -> Requester | None:
-        """Return the sender of a request, if it is known without asking anybody.
+    def requester_in_use(
+        self, access_token: str, now: Timestamp, query: str = "", /
+    ) -> Requester | None:
+        """Return the sender of a request that came *now*, if known without asking anybody.
 
         The built-in homeserver learns of log-outs by what it hears of writes.
         """

@@ -157,7 +157,9 @@ class FakeHomeserver:
         self._known.add(access_token)
         return self._tokens[access_token]
 
-    def requester_in_use(self, access_token: str, query: str = "", /) -> Requester | None:
+    def requester_in_use(
+        self, access_token: str, _now: Timestamp, _query: str = "", /
+    ) -> Requester | None:
         return self._tokens[access_token] if access_token in self._known else None
 
     def is_guest(self, user_id: UserId, /) -> bool:

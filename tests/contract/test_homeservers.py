@@ -5,6 +5,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import NotFound, PassedOn, UnknownToken
 from lamplighter.ids import DeviceId, RoomId, UserId
 from lamplighter.ports import (
@@ -15,6 +16,8 @@ from lamplighter.ports import (
 )
 from tests.contract.directories import ALICE, BOB, PHONE
 from tests.contract.homeservers import AnyHomeserver, content, taken
+
+NOW = FakeClock().now()
 
 LAPTOP = DeviceId("LAPTOP")
 #: A homeserver behind this server says it in its own words.
@@ -40,9 +43,9 @@ async def test_a_token_is_its_devices(any_homeserver: AnyHomeserver) -> None:
     """A token tells user and device; once looked up, it is known without asking anybody."""
     identity = any_homeserver.homeserver.identity
     requester, token = await any_homeserver.log_in("alice")
-    assert identity.requester_in_use(token) in (None, requester)
+    assert identity.requester_in_use(token, NOW) in (None, requester)
     assert await identity.authenticate(token, "timeout=0") == requester
-    assert identity.requester_in_use(token, "timeout=0") == requester
+    assert identity.requester_in_use(token, NOW, "timeout=0") == requester
 
 
 @pytest.mark.parametrize("token", ["", "never-given-out", "€", "a\r\nb: c", "\ud800"])
@@ -50,7 +53,7 @@ async def test_unknown_tokens(any_homeserver: AnyHomeserver, token: str) -> None
     """A token that was never given out is unknown, and stays so."""
     identity = any_homeserver.homeserver.identity
     for _ in range(2):
-        assert identity.requester_in_use(token) is None
+        assert identity.requester_in_use(token, NOW) is None
         with pytest.raises(UNKNOWN):
             await identity.authenticate(token)
 
@@ -64,7 +67,7 @@ async def test_tokens_end(any_homeserver: AnyHomeserver) -> None:
     await identity.authenticate(second)
     await any_homeserver.log_out(requester)
     for token in (first, second):
-        assert identity.requester_in_use(token) is None
+        assert identity.requester_in_use(token, NOW) is None
         with pytest.raises(UNKNOWN):
             await identity.authenticate(token)
     revoked = [("tokens_revoked", (ALICE, [PHONE]))] if any_homeserver.tells_new_tokens else []

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
+from lamplighter.clock import Timestamp
 from lamplighter.delivery.feed import MOST_POLLS, Feed, WaitingPoll
 from lamplighter.delivery.outbox import Update
 from lamplighter.devtools.clock import FakeClock
@@ -45,14 +46,14 @@ class Request(WaitingPoll):
         self.looks = 0
         feed.wait(viewer, self)
 
-    def look(self) -> None:
+    def look(self, _now: Timestamp) -> None:
         self.looks += 1
 
 
 class Failing(Request):
     """One that raises when it looks."""
 
-    def look(self) -> None:
+    def look(self, _now: Timestamp) -> None:
         raise ZeroDivisionError
 
 

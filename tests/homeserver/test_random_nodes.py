@@ -32,6 +32,8 @@ from tests.contract.nodes import Node, NodesOfOne, nodes_on
 from tests.effort import EXAMPLES
 from tests.postgresql import PostgresServer
 
+NOW = FakeClock().now()
+
 NAMES = ("alice", "bob", "carol")
 LAPTOP = DeviceId("LAPTOP")
 NODES = 3
@@ -166,10 +168,10 @@ class World:
 
     async def log_out(self, node: Node, user_id: UserId) -> None:
         """Log a laptop out: the node that has answered accepts none of its tokens."""
-        known = [it for it in self.laptops if node.directory.requester_in_use(it)]
+        known = [it for it in self.laptops if node.directory.requester_in_use(it, NOW)]
         await node.directory.log_out(Requester(user_id, LAPTOP))
         for token in known:
-            user = node.directory.requester_in_use(token)
+            user = node.directory.requester_in_use(token, NOW)
             assert user is None or user.user_id != user_id
 
     async def end(self) -> None:
@@ -209,7 +211,7 @@ class World:
         async with self.databases[0].read() as connection:
             stored = set((await connection.execute(select(devices.c.token_hash))).scalars())
         for node in self.cluster.nodes:
-            in_use = [it for it in self.laptops if node.directory.requester_in_use(it)]
+            in_use = [it for it in self.laptops if node.directory.requester_in_use(it, NOW)]
             assert {hash_token(it) for it in in_use} <= stored
         joined: dict[tuple[RoomId, UserId], bool] = {}
         for change in first.recorder.memberships:  # each once, and in the order of the writes

@@ -12,7 +12,6 @@ from lamplighter.delivery.timeouts import Timeouts
 from lamplighter.delivery.tokens import Tokens
 from lamplighter.errors import ClusterUnavailable, UnknownToken
 from lamplighter.ids import DeviceId, StreamEpoch, StreamPosition, UserId
-from lamplighter.metrics import Metrics
 from lamplighter.ports import Json, PendingRooms, Requester, RequestHead, RoomsAnswer, SyncRequest
 from lamplighter.service.background import Background
 from lamplighter.web.client.long_poll import LongPoll, News, SyncQuestion
@@ -58,10 +57,9 @@ class Door:
     def __init__(self, name: str, node: Node, clock: Clock) -> None:
         self.name, self.node = name, node
         self.tokens = Tokens(EPOCH, node.mark)
-        background, metrics = Background(clock), Metrics()
-        self._long_poll = LongPoll(
-            _NoRooms(), node.core, Timeouts(clock), background, metrics, Places()
-        )
+        self._clock = clock
+        timeouts, background = Timeouts(clock), Background(clock)
+        self._long_poll = LongPoll(_NoRooms(), node.core, clock, timeouts, background, Places())
         #: Whether the process stands still: nothing is answered, or noticed.
         self.is_frozen = False
         self._later: list[Callable[[], None]] = []
@@ -80,7 +78,8 @@ class Door:
             else:
                 answered.set_result(news)
 
-        poll = self._long_poll.begin(requester, question, answer, head=RequestHead())
+        now = self._clock.now()
+        poll = self._long_poll.begin(requester, question, answer, now, head=RequestHead())
         answered.add_done_callback(lambda _answered: self._notice(poll.give_up))
         answered.add_done_callback(self._open.discard)
         return answered

@@ -39,7 +39,7 @@ class PollingWorld:
         requester = Requester(BOB, DeviceId(device))
         polls = self.connections.begin(requester, set_presence)
         self.clock.advance(seconds=seconds)
-        self.connections.end(polls)
+        self.connections.end(polls, self.clock.now())
         self.clock.advance(milliseconds=10)
 
     def take_told(self) -> list[Event]:

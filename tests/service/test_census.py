@@ -1,9 +1,19 @@
 """How many there are of everything."""
 
+from lamplighter.clock import Timestamp
+from lamplighter.delivery.feed import WaitingPoll
+from lamplighter.ids import DeviceId
 from lamplighter.presence.state import Presence
 from lamplighter.service.census import Census, Figures
 from tests.routing.people import ALICE, BOB
 from tests.service.parts import Parts
+
+
+class Poll(WaitingPoll):
+    """A poll that finds nothing."""
+
+    def look(self, _now: Timestamp) -> None:
+        """Nothing is there."""
 
 
 async def test_figures() -> None:
@@ -12,8 +22,8 @@ async def test_figures() -> None:
     parts.feed.open(ALICE)
     await parts.publish(ALICE, "here")
     await parts.publish(BOB, "here")
-    parts.metrics.sync_answered()
-    parts.metrics.poll_began()
+    parts.metrics.syncs += 1
+    parts.feed.wait(ALICE, Poll(DeviceId("PHONE")))
     census = Census(
         clock=parts.clock,
         roster=parts.roster,

@@ -58,11 +58,11 @@ def test_the_grace_counts_from_the_end_of_the_poll(world: PollingWorld) -> None:
 def test_several_polls_at_once(world: PollingWorld) -> None:
     """Polls at once that say the same are one to the machine; the last to end ends it."""
     one, other = world.connections.begin(WHO, None), world.connections.begin(WHO, None)
-    world.connections.end(one)
+    world.connections.end(one, world.clock.now())
     world.clock.advance(minutes=1)
     world.connections.sweep()
     assert world.take_told() == [BEGAN]
-    world.connections.end(other)
+    world.connections.end(other, world.clock.now())
     at = world.clock.now()
     world.clock.advance(seconds=2)
     world.connections.sweep()
@@ -84,7 +84,7 @@ def test_the_highest_counts(world: PollingWorld) -> None:
     front = world.connections.begin(WHO, None)
     world.connections.begin(WHO, UNAVAILABLE)
     assert world.take_told() == [AWAY, BEGAN]
-    world.connections.end(front)
+    world.connections.end(front, world.clock.now())
     world.clock.advance(milliseconds=1_999)
     world.connections.sweep()
     assert world.take_told() == []
@@ -100,8 +100,8 @@ def test_two_tabs_that_are_answered_together(world: PollingWorld) -> None:
     """
     front, back = world.connections.begin(WHO, None), world.connections.begin(WHO, UNAVAILABLE)
     for _ in range(100):
-        world.connections.end(front)
-        world.connections.end(back)
+        world.connections.end(front, world.clock.now())
+        world.connections.end(back, world.clock.now())
         world.clock.advance(milliseconds=20)
         back = world.connections.begin(WHO, UNAVAILABLE)
         world.clock.advance(milliseconds=30)
@@ -117,7 +117,7 @@ def test_a_first_sync(world: PollingWorld) -> None:
     front = world.connections.begin(WHO, None, is_first=True)
     world.connections.begin(WHO, UNAVAILABLE, is_first=True)
     assert world.take_told() == [BEGAN, Syncing(BOB, PHONE, is_first=True)]
-    world.connections.end(front)
+    world.connections.end(front, world.clock.now())
 
 
 def test_fresh_activity(world: PollingWorld) -> None:
@@ -197,7 +197,7 @@ def test_a_device_that_is_gone(world: PollingWorld) -> None:
     world.connections.forget(BOB, PHONE)
     world.tracker.feed(DeviceGone(BOB, PHONE), world.clock.now())
     world.connections.begin(WHO, None)
-    world.connections.end(old)
+    world.connections.end(old, world.clock.now())
     world.clock.advance(minutes=1)
     world.connections.sweep()
     assert world.take_told() == [BEGAN, BEGAN]

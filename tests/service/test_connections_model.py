@@ -53,7 +53,7 @@ class Tabs:
         if self.tabs:
             tab = self.tabs.pop(number % len(self.tabs))
             assert tab.polls is not None
-            self.world.connections.end(tab.polls)
+            self.world.connections.end(tab.polls, self.world.clock.now())
 
     def answer(self, numbers: list[int], pause: int, says: Presence | None = None) -> None:
         """Answer the polls of some tabs; after a while they poll again, one after the other."""
@@ -61,7 +61,7 @@ class Tabs:
         for number in some:
             polls = self.tabs[number].polls
             assert polls is not None
-            self.world.connections.end(polls)
+            self.world.connections.end(polls, self.world.clock.now())
         for number in sorted(some, key=lambda it: (it * 7 + pause) % 5):
             self.pass_time(pause // len(some))
             tab = self.tabs[number]

@@ -99,10 +99,10 @@ async def test_two_devices_on_two_nodes(cluster: Cluster) -> None:
     a.core.feed.open(ALICE)
     polls = [it.core.connections.begin(Requester(BOB, PHONE), Presence.ONLINE) for it in (a, b)]
     await cluster.passes(1)
-    a.core.connections.end(polls[0])
+    a.core.connections.end(polls[0], cluster.clock.now())
     await cluster.passes(60)
     assert a.sees(ALICE, BOB) == ("online", None)
-    b.core.connections.end(polls[1])
+    b.core.connections.end(polls[1], cluster.clock.now())
     await cluster.passes(40)
     assert a.sees(ALICE, BOB) == ("offline", None)
 

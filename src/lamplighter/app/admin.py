@@ -158,6 +158,7 @@ def _readings(
     return Readings(
         users={str(presence): number for presence, number in figures.users.items()},
         outboxes=figures.outboxes,
+        polls=figures.polls,
         stream_seconds=instant_of(figures.position) / 1000,
         destinations={state: states[state] for state in ("ready", "backing_off")},
         queued=sum(it.queued for it in statuses),

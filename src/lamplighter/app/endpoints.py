@@ -47,7 +47,7 @@ def wire_endpoints(
     """
     clock, background, metrics = ports.clock, ports.background, ports.metrics
     rooms_half, places = homeserver.rooms_half, Places()
-    long_poll = LongPoll(rooms_half, core, Timeouts(clock), background, metrics, places)
+    long_poll = LongPoll(rooms_half, core, clock, Timeouts(clock), background, places)
     parts = ClientParts(
         clock=clock,
         authenticator=Authenticator(homeserver.identity),
@@ -69,9 +69,10 @@ def wire_endpoints(
     )
     sync = Sync(
         authenticator=parts.authenticator,
+        clock=clock,
         filters=FiltersInUse(rooms_half),
         long_poll=long_poll,
-        bodies=SyncBodies(parts.tokens, PresenceEncoder(clock), clock),
+        bodies=SyncBodies(parts.tokens, PresenceEncoder()),
         names=names,
         tokens=parts.tokens,
         background=background,

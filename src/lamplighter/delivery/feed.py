@@ -23,7 +23,7 @@ from lamplighter.futures import finish
 from lamplighter.ids import DeviceId, StreamPosition, UserId
 from lamplighter.routing.plan import Delivery
 
-__all__ = ["Feed", "WaitingPoll"]
+__all__ = ["Feed", "PollingViewer", "WaitingPoll"]
 
 _log = structlog.get_logger(__name__)
 
@@ -51,7 +51,7 @@ class WaitingPoll(ABC):
         self.feed: Feed | None = None
 
     @abstractmethod
-    def look(self) -> None:
+    def look(self, now: Timestamp) -> None:
         """Answer, if there is news or the poll is over. It may be called without either."""
 
     def end(self) -> None:
@@ -67,7 +67,9 @@ class WaitingPoll(ABC):
 
 
 @dataclass(slots=True)
-class _Viewer:
+class PollingViewer:
+    """Somebody who polls."""
+
     outbox: Outbox
     #: When the viewer last polled, as far as `sweep` knows.
     last_seen: Timestamp
@@ -82,7 +84,8 @@ class Feed:
         """Keep the outbox of a viewer for *keep* after the last sweep at which there was a poll."""
         self._clock = clock
         self._keep = keep
-        self._viewers: dict[UserId, _Viewer] = {}
+        #: The viewers who have an outbox: only for them is there something to plan.
+        self.viewers: dict[UserId, PollingViewer] = {}
         self._closed = False
         #: Why every poll is refused; None while polls may wait.
         self._refusal: LamplighterError | None = None
@@ -93,14 +96,9 @@ class Feed:
         #: The futures of those who wait for a position ahead of this one.
         self._ahead: dict[asyncio.Future[None], StreamPosition] = {}
 
-    @property
-    def viewers(self) -> AbstractSet[UserId]:
-        """The viewers who have an outbox: only for them is there something to plan."""
-        return self._viewers.keys()
-
     def polls_of(self, viewer: UserId) -> Counter[DeviceId]:
         """Return how many polls each of the viewer's devices has under way."""
-        known = self._viewers.get(viewer)
+        known = self.viewers.get(viewer)
         return Counter(poll.device_id for poll in known.polls) if known else Counter()
 
     def advance_to(self, position: StreamPosition) -> None:
@@ -133,16 +131,16 @@ class Feed:
         known.last_seen = self._clock.now()
         return known.outbox
 
-    def _open(self, viewer: UserId) -> _Viewer:
-        known = self._viewers.get(viewer)
+    def _open(self, viewer: UserId) -> PollingViewer:
+        known = self.viewers.get(viewer)
         if known is None:
-            known = _Viewer(Outbox(self.position), self._clock.now())
-            self._viewers[viewer] = known
+            known = PollingViewer(Outbox(self.position), self._clock.now())
+            self.viewers[viewer] = known
         return known
 
     def outbox(self, viewer: UserId) -> Outbox | None:
         """Return the viewer's outbox, if there is one."""
-        known = self._viewers.get(viewer)
+        known = self.viewers.get(viewer)
         return known.outbox if known else None
 
     def forget(self, viewer: UserId) -> None:
@@ -151,10 +149,10 @@ class Feed:
         A poll may still read its rooms half, and is woken when it has. So while there are polls the
         viewer has a new outbox instead of none.
         """
-        known = self._viewers.pop(viewer, None)
+        known = self.viewers.pop(viewer, None)
         if known is not None and known.polls:
             known.outbox = Outbox(self.position)
-            self._viewers[viewer] = known
+            self.viewers[viewer] = known
             for poll in known.polls:
                 poll.end()
 
@@ -163,7 +161,7 @@ class Feed:
 
         The updates in the outbox stay.
         """
-        known = self._viewers.get(viewer)
+        known = self.viewers.get(viewer)
         if known is not None:
             known.outbox.since = self.position
             self.wake((viewer,))
@@ -173,17 +171,17 @@ class Feed:
 
         Waiting polls look again.
         """
-        for viewer in viewers & self._viewers.keys():
-            self._viewers[viewer].outbox = Outbox(self.position)
+        for viewer in viewers & self.viewers.keys():
+            self.viewers[viewer].outbox = Outbox(self.position)
             self.wake((viewer,))
 
     def sent_by_modules(self) -> Mapping[UserId, Sequence[UserId]]:
         """Return, by viewer, the users of the updates for which a module is a reason."""
-        return {viewer: known.outbox.sent_by_modules() for viewer, known in self._viewers.items()}
+        return {viewer: known.outbox.sent_by_modules() for viewer, known in self.viewers.items()}
 
     def is_waiting(self, viewer: UserId) -> bool:
         """Tell whether a poll of the viewer waits."""
-        known = self._viewers.get(viewer)
+        known = self.viewers.get(viewer)
         return known is not None and bool(known.polls)
 
     def deliver(
@@ -199,7 +197,7 @@ class Feed:
             # Recipients with the same reasons share one update: most members of a room do.
             shared: dict[int, Update] = {}
             for viewer, reasons in delivery.recipients.items():
-                known = self._viewers.get(viewer)
+                known = self.viewers.get(viewer)
                 if known is None:
                     continue
                 update = shared.get(id(reasons))
@@ -216,7 +214,7 @@ class Feed:
 
         If it is no news, it only replaces an update that the viewer has not got yet.
         """
-        known = self._viewers.get(viewer)
+        known = self.viewers.get(viewer)
         if known is None:
             return
         if not is_news:
@@ -228,20 +226,20 @@ class Feed:
     def wake(self, viewers: Iterable[UserId]) -> None:
         """Have the waiting polls of *viewers* look again."""
         for viewer in viewers:
-            known = self._viewers.get(viewer)
+            known = self.viewers.get(viewer)
             for poll in known.polls if known else ():
                 self.wake_one(poll)
 
     def revoke(self, viewer: UserId, device_id: DeviceId) -> None:
         """Refuse the polls of a device that has logged out."""
-        known = self._viewers.get(viewer)
+        known = self.viewers.get(viewer)
         for poll in known.polls if known else ():
             if poll.device_id == device_id:
                 poll.refuse(UnknownToken("The device was logged out"))
 
     def wait(self, viewer: UserId, poll: WaitingPoll) -> None:
         """Have *poll* look at each news for the viewer, until it is given to `release`."""
-        known = self._viewers.get(viewer) or self._open(viewer)
+        known = self.viewers.get(viewer) or self._open(viewer)
         if len(known.polls) >= MOST_POLLS:
             # It stays until it is released: the rooms half that it may still read wakes it.
             oldest = next((it for it in known.polls if not it.is_over), None)
@@ -256,7 +254,7 @@ class Feed:
 
     def release(self, viewer: UserId, poll: WaitingPoll) -> None:
         """End the poll."""
-        known = self._viewers.get(viewer)
+        known = self.viewers.get(viewer)
         if known is not None and poll in known.polls:
             known.polls.remove(poll)
 
@@ -271,10 +269,12 @@ class Feed:
 
     def _let_look(self) -> None:
         woken, self._woken = self._woken, []
+        # One instant for all: so those who are told the same get the same bytes.
+        now = self._clock.now()
         for poll in woken:
             poll.is_woken = False
             try:
-                poll.look()
+                poll.look(now)
             except Exception:  # noqa: BLE001 - the others have no part in it
                 _log.exception("a poll failed")
 
@@ -282,19 +282,19 @@ class Feed:
         """Drop the outboxes of those who have not polled for long; return whose they were."""
         now = self._clock.now()
         gone = []
-        for viewer, known in self._viewers.items():
+        for viewer, known in self.viewers.items():
             if known.polls:
                 known.last_seen = now  # here, and not with each poll that comes and goes
             elif after(known.last_seen, self._keep) <= now:
                 gone.append(viewer)
         for viewer in gone:
-            del self._viewers[viewer]
+            del self.viewers[viewer]
         return gone
 
     def refuse_all(self, refusal: LamplighterError) -> None:
         """Refuse every waiting poll, and every later one, until `admit_all`."""
         self._refusal = refusal
-        for known in self._viewers.values():
+        for known in self.viewers.values():
             for poll in known.polls:
                 poll.refuse(refusal)
 
@@ -306,6 +306,6 @@ class Feed:
         """Answer every waiting poll, and every later poll at once."""
         self._closed = True
         self._let_go()
-        for known in self._viewers.values():
+        for known in self.viewers.values():
             for poll in known.polls:
                 poll.end()

@@ -21,9 +21,9 @@ class Timeouts:
         self._clock = clock
         self._due: dict[Timestamp, tuple[dict[WaitingPoll, None], Timer]] = {}
 
-    def put(self, poll: WaitingPoll, timeout: timedelta) -> Timestamp:
-        """End *poll* after *timeout*, at the instant that is returned."""
-        instant = self._clock.now() + milliseconds(timeout)
+    def put(self, poll: WaitingPoll, timeout: timedelta, now: Timestamp) -> Timestamp:
+        """End *poll*, which begins *now*, after *timeout*: at the instant that is returned."""
+        instant = now + milliseconds(timeout)
         if timeout >= _SECOND:
             instant = -(-instant // GRAIN) * GRAIN
         due = Timestamp(instant)

@@ -75,7 +75,7 @@ class _Pending:
         #: None where the request is answered in full.
         self._since = self.quiet_token = None if request.full_state else request.since
         #: On many nodes, only the database holds what was written anywhere before the request.
-        self._must_read = half.directory.is_one_of_many() and not request.timeout
+        self._must_read = not request.timeout and half.directory.is_one_of_many()
         #: None until an uploaded filter is read.
         self._filter: RoomFilter | None = None
         if request.filter is None:

@@ -73,7 +73,7 @@ class Announcing:
         for change in newest.values():
             if change.reason is ChangeReason.FEDERATION_PING:
                 self.roster.refreshed(change.new)
-        viewers = self.feed.viewers
+        viewers = self.feed.viewers.keys()
         waiting = _awaited_by(viewers, entry.awaited)
         told = viewers - waiting if waiting else viewers
         deliveries = self.planner.plan(states, entry.routes, told)
@@ -92,7 +92,7 @@ class Announcing:
         before, batch.waiting = batch.waiting, _awaited_by(batch.waiting, entry.awaited)
         told, routes = batch.routes, entry.routes
         news = {viewer for viewer in routes if routes[viewer] != told.get(viewer)} - batch.waiting
-        viewers = self.feed.viewers & (before - batch.waiting | news)
+        viewers = self.feed.viewers.keys() & (before - batch.waiting | news)
         planned = self.planner.plan(batch.states, routes, viewers)
         deliveries = [self._still_new(delivery, entry.about) for delivery in planned]
         deliveries = [delivery for delivery in deliveries if delivery.recipients]

@@ -52,7 +52,7 @@ class Census:
             at=self.clock.now(),
             users={presence: found[presence] for presence in Presence},
             outboxes=len(self.feed.viewers),
-            polls=counts.polls,
+            polls=sum(len(viewer.polls) for viewer in self.feed.viewers.values()),
             delivered=counts.delivered,
             syncs=counts.syncs,
             cpu_seconds=self.cpu_seconds(),

@@ -23,6 +23,10 @@ __all__ = ["Connections", "Polls"]
 #: The longest that a poll which has ended counts on.
 MOST_LINGERING: Final = timedelta(seconds=2)
 
+# Module-level names: to look up a member of an enumeration calls a Python function.
+_OFFLINE: Final = Presence.OFFLINE
+_ONLINE: Final = Presence.ONLINE
+
 
 class Polls:
     """The polls of one device that say the same presence."""
@@ -96,9 +100,12 @@ class _Connection:
 
     def forget_ended(self, until: Timestamp) -> None:
         """Stop counting polls that ended at *until* or before."""
+        self.is_ending = False
         for polls in self.polls:
-            polls.ended[:] = [ended_ts for ended_ts in polls.ended if ended_ts > until]
-        self.is_ending = any(polls.ended for polls in self.polls)
+            while polls.ended and polls.ended[0] <= until:
+                del polls.ended[0]
+            if polls.ended:
+                self.is_ending = True
 
 
 class Connections:
@@ -133,37 +140,38 @@ class Connections:
         #: The connections of which polls have ended that still count.
         self._ending: list[_Connection] = []
 
-    def connect(
-        self, requester: Requester, set_presence: Presence | None, *, is_first: bool = False
-    ) -> Polls | None:
-        """Call `begin`; return None for a poll that is not counted.
-
-        A poll that says `offline` leaves the presence of its device alone.
-        """
-        if set_presence is Presence.OFFLINE or not self._hears_clients:
-            return None
-        return self.begin(requester, set_presence, is_first=is_first)
-
     def begin(
         self, requester: Requester, set_presence: Presence | None, *, is_first: bool = False
-    ) -> Polls:
+    ) -> Polls | None:
         """Count a poll that begins; it is over when what is returned is given to `end`.
 
         *set_presence* is what its query says, None where it does not; *is_first* is whether it has
-        no since token.
+        no since token. Returns None for a poll that is not counted: one that says `offline` leaves
+        the presence of its device alone.
         """
+        if set_presence is _OFFLINE or not self._hears_clients:
+            return None
         connection = self._connections.get(requester)
         if connection is None:
             return self._connect(requester, set_presence, is_first=is_first)
         said = connection.said
-        is_same = said.set_presence is (set_presence or Presence.ONLINE)
+        is_same = said.set_presence is (set_presence or _ONLINE)
         if is_same and not is_first and set_presence not in self._activity:
-            return said.take(said if said.ended else None)
+            # As nearly every poll does: it takes the place of the one before it.
+            said.in_flight += 1
+            if said.ended:
+                said.ended.pop()
+            return said
         return self._hear(connection, set_presence, is_first=is_first)
 
-    def end(self, polls: Polls) -> None:
-        """One of the polls is over; it counts on until another takes its place."""
-        connection, now = polls.connection, self._clock.now()
+    def end(self, polls: Polls | None, now: Timestamp) -> None:
+        """One of the polls is over *now*; it counts on until another takes its place.
+
+        None stands for one that is not counted.
+        """
+        if polls is None:
+            return
+        connection = polls.connection
         polls.in_flight -= 1
         polls.ended.append(now)
         connection.ended_ts = now
@@ -200,6 +208,9 @@ class Connections:
             connection.forget_ended(ended_until)
             if connection.is_ending:
                 self._ending.append(connection)
+            highest = connection.polls[0]
+            if highest is connection.said and highest.in_flight:
+                continue  # as of most: the next poll has come
             if self._connections.get(connection.requester) is connection:
                 self._tell_what_is_left(connection)
 

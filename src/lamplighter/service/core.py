@@ -301,6 +301,7 @@ class Core:
             feed=self.feed,
             stream=self.stream,
             publisher=self.publisher,
+            router=self.router,
             views=self.views,
             snapshots=self.snapshots,
             switched_off=switched_off if is_off else None,

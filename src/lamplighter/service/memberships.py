@@ -71,7 +71,7 @@ class RoomVisibility:
             known = [it for it in members if self.roster.knows(it) and it != newcomer]
             new_to = [it for it in known if since(newcomer, it) == position]
         if self.roster.knows(newcomer):
-            viewers = members.keys() & self.feed.viewers - {newcomer}
+            viewers = members.keys() & self.feed.viewers.keys() - {newcomer}
             seeing = [it for it in viewers if since(it, newcomer) == position]
         if new_to or seeing:
             self.background.run(self._deliver_both(newcomer, room_id, position, new_to, seeing))
@@ -90,7 +90,7 @@ class RoomVisibility:
         self.servers.left(room_id, leaver)
         others = self.rooms.members(room_id).keys()
         self._unsend(leaver, others)
-        for member in others & self.feed.viewers:
+        for member in others & self.feed.viewers.keys():
             self._unsend(member, (leaver,))
         self.ends.begin_to_look({leaver}, others)
         self.ends.begin_to_look(others, {leaver})

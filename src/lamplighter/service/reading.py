@@ -26,6 +26,7 @@ from lamplighter.errors import Forbidden
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.reasons import Reasons
+from lamplighter.routing.router import ModuleRouter
 from lamplighter.service.publisher import Publisher
 from lamplighter.service.snapshots import Snapshots
 from lamplighter.service.switched_off import SwitchedOff
@@ -51,6 +52,7 @@ class PresenceReader:
     feed: Feed
     stream: Stream
     publisher: Publisher
+    router: ModuleRouter
     views: Views
     snapshots: Snapshots
     #: Answers polls while presence is off; None while it is on.
@@ -115,14 +117,16 @@ class PresenceReader:
             return () if position == BEGINNING else None
         if position is None or position > self.feed.position or position in self.unsure:
             return None
-        outbox = self.feed.outbox(viewer)
-        if outbox is None or position < outbox.since:
+        known = self.feed.viewers.get(viewer)
+        if known is None or position < known.outbox.since:
             return None
         if self.snapshots.are_owed and self.snapshots.is_owed(viewer, position):
             return None
-        if not self.publisher.is_published or not self.views.knows_interest(viewer):
+        if not self.publisher.is_published:
             return None
-        return outbox.after(position) if position < self.feed.position else ()
+        if self.router.modules and not self.views.knows_interest(viewer):
+            return None
+        return known.outbox.after(position) if position < self.feed.position else ()
 
     async def status(self, viewer: UserId, user_id: UserId) -> UserPresenceState:
         """Return the user's presence as the viewer may see it.

@@ -147,7 +147,7 @@ class ModuleSwap:
         if known:
             self.keeper.keep(known)
         self.ends.sent_by_old_modules(altered)
-        self.feed.renew(self.feed.viewers)
+        self.feed.renew(self.feed.viewers.keys())
         untold = [self.roster.get(user_id) for user_id in self.remotes.take_back()]
         self.background.run(self.reminders.remind(untold))
 

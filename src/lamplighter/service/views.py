@@ -268,7 +268,7 @@ class Views:
         """Deliver the states of *users*, who have become visible to *viewers*, if ever heard of."""
         known = [user_id for user_id in users if self.roster.knows(user_id)]
         states = [self.roster.get(user_id) for user_id in known]
-        viewing = self.feed.viewers & set(viewers)
+        viewing = self.feed.viewers.keys() & set(viewers)
         if not states or not viewing:
             return
         about = self.feed.position  # what changes while the modules think is newer than this

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 from starlette.requests import Request
 
+from lamplighter.clock import Timestamp
 from lamplighter.errors import GuestForbidden, MissingToken
 from lamplighter.ports import Identity, Requester, RequestHead
 from lamplighter.web.body import read
@@ -43,12 +44,12 @@ class Authenticator:
         head = RequestHead(scope["headers"], lambda: client[0] if client else "")
         return await self._identity.authenticate(token, query.decode("latin-1"), head)
 
-    def requester_in_use(self, exchange: Exchange) -> Requester | None:
-        """Return the requester of a direct request, or None where that must be looked up.
+    def requester_in_use(self, exchange: Exchange, now: Timestamp) -> Requester | None:
+        """Return the requester of a direct request that came *now*.
 
-        Raises `MissingToken`.
+        Returns None where that must be looked up. Raises `MissingToken`.
         """
-        return self._identity.requester_in_use(_token_of(exchange), exchange.query)
+        return self._identity.requester_in_use(_token_of(exchange), now, exchange.query)
 
     async def requester_of(self, exchange: Exchange, head: RequestHead) -> Requester:
         """Return the requester of a direct request; raise `MissingToken` and `UnknownToken`.

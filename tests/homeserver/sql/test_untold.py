@@ -20,6 +20,8 @@ from tests.contract.directories import ALICE, BOB, PHONE, SERVER, on_phone, refu
 from tests.contract.homeservers import taken
 from tests.contract.nodes import NodesOfOne, nodes_on
 
+NOW = FakeClock().now()
+
 
 @pytest.fixture
 def database() -> Database:
@@ -149,9 +151,9 @@ async def test_a_log_out_holds_on_every_node(cluster: NodesOfOne) -> None:
     await other.directory.authenticate(login.access_token)
     other.is_held = True
     await first.directory.log_out(on_phone(ALICE))
-    assert other.directory.requester_in_use(login.access_token) == on_phone(ALICE)
+    assert other.directory.requester_in_use(login.access_token, NOW) == on_phone(ALICE)
     cluster.release()
-    assert other.directory.requester_in_use(login.access_token) is None
+    assert other.directory.requester_in_use(login.access_token, NOW) is None
     await refused(UnknownToken, other.directory.authenticate(login.access_token))
 
 
@@ -189,7 +191,7 @@ async def test_a_command_beside_nodes(
     await command.log_out_all(ALICE)
     for _ in range(2):
         await cluster.nodes[0].directory.tell_untold()
-    assert cluster.nodes[1].directory.requester_in_use(login.access_token) is None
+    assert cluster.nodes[1].directory.requester_in_use(login.access_token, NOW) is None
     assert cluster.nodes[1].recorder.told[-1] == ("devices_gone", (ALICE, [PHONE]))
     await cluster.nodes[1].directory.create_room(BOB, NewRoom("public_chat"))
 

@@ -9,7 +9,7 @@ from tests.web.clients import client_of
 async def test_metrics_are_shown() -> None:
     """Anybody gets the metrics, in the format of Prometheus."""
     metrics = Metrics()
-    metrics.sync_answered()
+    metrics.syncs += 1
     client = client_of(Application(MetricsPage(metrics).routes()))
     response = await client.request("GET", "/metrics")
     assert (response.status, response.headers["content-type"]) == (200, CONTENT_TYPE)

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamplighter.clock import Timestamp
-from lamplighter.devtools.clock import FakeClock
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.web.client import presence_events
 from lamplighter.web.client.presence_events import (
@@ -84,29 +83,26 @@ states = st.builds(
 @given(st.lists(states), st.lists(states))
 def test_encoding(before: list[UserPresenceState], told: list[UserPresenceState]) -> None:
     """Events are encoded as of now, also those that were encoded before."""
-    clock = FakeClock(Timestamp(1))
-    encoder = PresenceEncoder(clock)
-    encoder.encode(before)
-    encoder.encode(told)
-    clock.advance_to(NOW)
-    assert decoded(encoder.encode(told)) == [presence_event(state, NOW) for state in told]
+    encoder = PresenceEncoder()
+    encoder.encode(before, Timestamp(1))
+    encoder.encode(told, Timestamp(1))
+    assert decoded(encoder.encode(told, NOW)) == [presence_event(state, NOW) for state in told]
 
 
 def test_encoding_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A state is encoded once; later only the number that changes with time is written."""
-    clock = FakeClock(NOW)
-    encoder = PresenceEncoder(clock)
+    encoder = PresenceEncoder()
     bobs = state(BOB)
-    encoder.encode([bobs])
+    encoder.encode([bobs], NOW)
     monkeypatch.delattr(presence_events, "presence_event")
-    clock.advance(milliseconds=1)
-    ages = [it["content"]["last_active_ago"] for it in decoded(encoder.encode([bobs, bobs]))]
+    events = decoded(encoder.encode([bobs, bobs], Timestamp(NOW + 1)))
+    ages = [it["content"]["last_active_ago"] for it in events]
     assert ages == [4_001, 4_001]
 
 
 def test_many_states_of_one_user() -> None:
     """Each state has its own JSON, however short-lived the ones before it were."""
-    encoder = PresenceEncoder(FakeClock(NOW))
+    encoder = PresenceEncoder()
     messages = [f"message {number}" for number in range(1_000)]
-    encoded = [decoded(encoder.encode([state(BOB, message)]))[0] for message in messages]
+    encoded = [decoded(encoder.encode([state(BOB, message)], NOW))[0] for message in messages]
     assert [event["content"]["status_msg"] for event in encoded] == messages

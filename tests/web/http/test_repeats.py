@@ -3,7 +3,7 @@
 import pytest
 
 from lamplighter.web.http.reader import Reader
-from lamplighter.web.http.repeats import fields_of, repeated
+from lamplighter.web.http.repeats import fields_of
 from lamplighter.web.http.request import Request
 
 FIELDS = b"Host: x\r\nAuthorization: Bearer t\r\n\r\n"
@@ -27,7 +27,7 @@ def test_a_repeated_request(since: bytes) -> None:
     fields = fields_of(GET, first)
     assert fields is not None
     again = GET.replace(b"since=1", since)
-    made, expected = repeated(again, fields), parsed(again)
+    made, expected = fields.repeated(again), parsed(again)
     assert made is not None
     assert made.headers is first.headers
     for name in Request.__struct_fields__:
@@ -54,7 +54,7 @@ def test_another_request(data: bytes) -> None:
     """Anything else needs the parser."""
     fields = fields_of(GET, parsed(GET))
     assert fields is not None
-    assert repeated(data, fields) is None
+    assert fields.repeated(data) is None
 
 
 @pytest.mark.parametrize(

@@ -64,14 +64,17 @@ class AccessTokens:
         `ClusterUnavailable` where this node cannot know that.
         """
         await self._ledger.catch_up()
-        return self.requester_in_use(access_token) or await self._look_up(access_token)
+        known = self.requester_in_use(access_token, self._ledger.now())
+        return known or await self._look_up(access_token)
 
-    def requester_in_use(self, access_token: str, _query: str = "") -> Requester | None:
+    def requester_in_use(
+        self, access_token: str, now: Timestamp, _query: str = ""
+    ) -> Requester | None:
         """Return the device whose token it is, if the token was used in this process."""
         known = self._in_use.get(access_token)
         if known is None:
             return None
-        known.last_seen_ts = self._ledger.now()
+        known.last_seen_ts = now
         return known.requester
 
     def is_guest(self, _user_id: UserId, /) -> bool:

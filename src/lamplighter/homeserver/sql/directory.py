@@ -80,7 +80,7 @@ class SqlDirectory:
         self.send_event = messages.send_event
         self.set_state = messages.set_state
         self.sync_rooms = syncer.sync_rooms
-        self.rooms_are_quiet = syncer.rooms_are_quiet
+        self.rooms_are_quiet = ledger.stream.is_quiet
         self._join_nodes(ledger, accounts)
         self._find_rooms(rooms)
         self._read_rooms(ledger)

@@ -124,7 +124,7 @@ class Ledger:
         async with opened() as connection:
             row = (await connection.execute(select(stream_table))).one_or_none()
         row = row or await self._begin_stream()
-        self.stream = RoomStream(row.incarnation, row.position, self.now())
+        self.stream.open(row.incarnation, row.position, self.now())
         if self._way is not None:
             self.stream.share_typing(self._at)
             self._nodes = Spreading(self._way.spread, self._clock, row.position)

@@ -52,6 +52,12 @@ class RoomStream:
         self._typing_news: dict[UserId, int] = {}
         self._typing_is_shared = False
 
+    def open(self, incarnation: str, position: int, now: Timestamp) -> None:
+        """Go on from what is stored, before anything is noted."""
+        self._incarnation = incarnation
+        self.position = self._start = position
+        self._typing_start = self._typing = int(now)
+
     def advance(self, position: int) -> None:
         """Learn that everything up to *position* is stored."""
         self.position = max(self.position, position)

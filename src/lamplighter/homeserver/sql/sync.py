@@ -22,7 +22,7 @@ from lamplighter.homeserver.sql.state import View, read_standing
 from lamplighter.homeserver.sql.typing_notices import TypingNotices
 from lamplighter.homeserver.sql.viewer import Viewer
 from lamplighter.homeserver.values import MemberState
-from lamplighter.ids import RoomId, UserId
+from lamplighter.ids import RoomId
 from lamplighter.pieces import Pieces
 from lamplighter.ports import Requester, RoomsAnswer
 
@@ -38,13 +38,6 @@ class RoomsSyncer:
         self._ledger = ledger
         self._typing = typing
         self._first_syncs = FirstSyncs(ledger, typing)
-
-    def rooms_are_quiet(self, user_id: UserId, since: str | None) -> bool:
-        """Tell whether nothing has happened in the user's rooms since a token; True is certain.
-
-        The database is not asked.
-        """
-        return self._ledger.stream.is_quiet(user_id, since)
 
     async def sync_rooms(
         self, requester: Requester, since: str | None, filter: RoomFilter, *, full_state: bool

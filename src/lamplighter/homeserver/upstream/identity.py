@@ -85,7 +85,7 @@ class UpstreamIdentity:
         Raises `UnknownToken` for a token that no header can carry, so that nobody has it, and
         `InvalidParam` for a query that the homeserver could read differently.
         """
-        requester = self.requester_in_use(access_token, query)
+        requester = self.requester_in_use(access_token, self._clock.now(), query)
         if requester is None:
             acting = acts_for(query)
             assert acting is not None  # else the line above has raised
@@ -93,12 +93,14 @@ class UpstreamIdentity:
             await self._appeared(requester.user_id)
         return requester
 
-    def requester_in_use(self, access_token: str, query: str = "", /) -> Requester | None:
+    def requester_in_use(
+        self, access_token: str, now: Timestamp, query: str = "", /
+    ) -> Requester | None:
         acting = acts_for(query)
         if acting is None:
             raise InvalidParam("The query has a semicolon that is not percent-encoded")
         known = self._known.peek((access_token, acting))
-        if known is None or known.until < self._clock.now():
+        if known is None or known.until < now:
             return None
         return known.requester
 

@@ -53,8 +53,10 @@ class UpstreamLookups:
     ) -> Requester:
         return await self._identity.authenticate(access_token, query, head)
 
-    def requester_in_use(self, access_token: str, query: str = "", /) -> Requester | None:
-        return self._identity.requester_in_use(access_token, query)
+    def requester_in_use(
+        self, access_token: str, now: Timestamp, query: str = "", /
+    ) -> Requester | None:
+        return self._identity.requester_in_use(access_token, now, query)
 
     def is_guest(self, user_id: UserId, /) -> bool:
         return self._identity.is_guest(user_id)

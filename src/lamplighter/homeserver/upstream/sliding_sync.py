@@ -19,7 +19,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lamplighter.clock import milliseconds
+from lamplighter.clock import Timestamp, milliseconds
 from lamplighter.delivery.tokens import SinceToken
 from lamplighter.homeserver.upstream.questions import SlidingSyncRequest
 from lamplighter.homeserver.upstream.sync_answer import SlidingRoomsAnswer
@@ -68,7 +68,7 @@ class SlidingSync:
         self._long_poll = parts.long_poll
         self._reader = parts.core.reader
         self._tokens = parts.tokens
-        self._encoder = PresenceEncoder(parts.clock)
+        self._encoder = PresenceEncoder()
         self._names = names
 
     def routes(self) -> list[Route]:
@@ -128,13 +128,13 @@ class SlidingSync:
         if isinstance(rooms, SlidingRoomsAnswer):
             members, extensions = dict(rooms.members), dict(rooms.extensions)
         if news.states:
-            extensions["presence"] = {"events": map(self._event, news.states)}
+            extensions["presence"] = {"events": [self._event(it, news.now) for it in news.states]}
         if with_presence:
             pos = self._tokens.write(pos, news.position)
         return {"pos": pos, **members, "extensions": extensions}
 
-    def _event(self, state: UserPresenceState) -> msgspec.Raw:
-        return msgspec.Raw(self._encoder.encode((state,)))
+    def _event(self, state: UserPresenceState, now: Timestamp) -> msgspec.Raw:
+        return msgspec.Raw(self._encoder.encode((state,), now))
 
 
 def _members(text: bytes | msgspec.Raw | None) -> dict[str, msgspec.Raw]:

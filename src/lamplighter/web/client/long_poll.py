@@ -11,20 +11,18 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from typing import Final, TypeAlias
 
 import msgspec
 from starlette.types import Receive
 
-from lamplighter.clock import Timestamp
+from lamplighter.clock import Clock, Timestamp
 from lamplighter.delivery.feed import WaitingPoll
 from lamplighter.delivery.outbox import Update
 from lamplighter.delivery.timeouts import Timeouts
 from lamplighter.delivery.tokens import SinceToken
 from lamplighter.errors import ShuttingDown, TooSlow
 from lamplighter.ids import StreamPosition
-from lamplighter.metrics import Metrics
 from lamplighter.ports import (
     PendingRooms,
     Requester,
@@ -63,10 +61,6 @@ class SyncQuestion(msgspec.Struct, frozen=True):
         return self.since is None or self.request.full_state
 
 
-def _nothing() -> None:
-    """Give back no place: most answers have none."""
-
-
 class News(msgspec.Struct, frozen=True):
     """The content of an answer, and the position to go on from."""
 
@@ -74,8 +68,11 @@ class News(msgspec.Struct, frozen=True):
     position: StreamPosition
     #: Oldest change first.
     states: Sequence[UserPresenceState]
-    #: Gives back the place of an expensive answer. The caller calls it once the answer is sent.
-    leave: Callable[[], None] = _nothing
+    #: When it was made: how long ago users were active is as of then.
+    now: Timestamp
+    #: Gives back the place of an expensive answer, where there is one. The caller calls it once the
+    #: answer is sent.
+    leave: Callable[[], None] | None = None
 
 
 #: Takes the news, or the error.
@@ -88,9 +85,9 @@ class LongPoll:
 
     rooms: RoomsHalf
     core: Core
+    clock: Clock
     timeouts: Timeouts
     background: Background
-    metrics: Metrics
     places: Places
 
     def begin(
@@ -98,11 +95,12 @@ class LongPoll:
         requester: Requester,
         question: SyncQuestion,
         answer: Answer,
+        now: Timestamp,
         *,
         head: RequestHead,
         wanted: PresenceFilter = ALL_PRESENCE,
     ) -> Waiter:
-        """Call *answer*, now or later, with the news, once there are any or the time is over.
+        """Call *answer*, at once or later, with the news, once there are any or the time is over.
 
         *answer* is called with `UnknownToken` if the device is logged out meanwhile, and with
         `LimitExceeded` if too many of the user's first syncs wait. The caller may end the poll that
@@ -113,8 +111,7 @@ class LongPoll:
         pending = self.rooms.begin(requester, question.request, head)
         poll = _Request(self, requester, question, wanted, pending, answer)
         self.core.feed.wait(requester.user_id, poll)
-        self.metrics.poll_began()
-        poll.look()
+        poll.look(now)
         return poll
 
     async def news(
@@ -132,7 +129,8 @@ class LongPoll:
             if not answered.done():  # else the caller has given up
                 answered.set_result(news)
 
-        poll = self.begin(requester, question, settle, head=head, wanted=wanted)
+        now = self.clock.now()
+        poll = self.begin(requester, question, settle, now, head=head, wanted=wanted)
         leaving = asyncio.ensure_future(_end_with(receive, poll))
         try:
             news = await answered
@@ -141,7 +139,8 @@ class LongPoll:
             poll.give_up()
         if isinstance(news, Exception):
             raise news
-        news.leave()
+        if news.leave is not None:
+            news.leave()
         return news
 
 
@@ -149,8 +148,8 @@ class _Request(WaitingPoll):
     """A question that is answered once."""
 
     __slots__ = (
-        "_answer", "_connection", "_due", "_leave", "_looks_again", "_parts", "_pending",
-        "_question", "_requester", "_task", "_wanted",
+        "_answer", "_due", "_leave", "_looks_again", "_needs_place", "_parts", "_pending",
+        "_polls", "_question", "_requester", "_task", "_wanted",
     )  # fmt: skip
 
     def __init__(
@@ -170,17 +169,18 @@ class _Request(WaitingPoll):
         self._pending = pending
         #: None once it was called.
         self._answer: Answer | None = answer
-        #: Gives back the poll's place; None while the poll needs one and has none.
-        self._leave = None if question.is_expensive else _nothing
+        self._needs_place = question.is_expensive
+        #: Gives back the poll's place; None while the poll has none.
+        self._leave: Callable[[], None] | None = None
         #: The task that has to end before the poll looks again.
         self._task: asyncio.Task[None] | None = None
         self._looks_again = False
         self._due: Timestamp | None = None
-        self._connection = parts.core.connections.connect(
+        self._polls = parts.core.connections.begin(
             requester, question.set_presence, is_first=question.since is None
         )
 
-    def look(self) -> None:
+    def look(self, now: Timestamp) -> None:
         """Answer if there is a reason to; begin to read what is not at hand."""
         if self._answer is None:
             return
@@ -188,15 +188,15 @@ class _Request(WaitingPoll):
             self._looks_again = True
             return
         if self.refusal is not None:
-            self._finish(self.refusal)
+            self._finish(self.refusal, now)
             return
-        if self._leave is None:
+        if self._needs_place:
             self._wait_for(self._place())
             return
         try:
             rooms = self._pending.take()
         except Exception as error:  # noqa: BLE001 - the client is told
-            self._finish(error)
+            self._finish(error, now)
             return
         token = self._pending.quiet_token
         if rooms is None and token is None:
@@ -209,44 +209,40 @@ class _Request(WaitingPoll):
         if updates is None or (not question.request.timeout and reader.asks_first):
             self._wait_for(self._news_read(rooms, token))
         elif updates or rooms is not None or self.is_over or not question.request.timeout:
-            news = self._news(rooms, token, reader.position, updates)
-            self._weigh(news, is_due=rooms is not None)
+            self._weigh(rooms, token, reader.position, updates, now)
         else:
-            self._arm()
+            self._arm(now)
 
     def give_up(self) -> None:
         """End without an answer: no client would take it."""
         task = self._task
-        self._finish(ShuttingDown())
+        self._finish(ShuttingDown(), self._parts.clock.now())
         if task is not None:
             task.cancel()
 
-    def _news(
+    def _weigh(
         self,
         rooms: RoomsAnswer | None,
         token: str | None,
         position: StreamPosition,
         updates: Sequence[Update],
-    ) -> News:
-        if rooms is None:
-            assert token is not None  # else the poll waits for the directory
-            rooms = RoomsAnswer(token)
-        return News(rooms, position, _chosen(updates, self._wanted), self._leave or _nothing)
-
-    def _weigh(self, news: News, *, is_due: bool) -> None:
-        """Answer with *news*, or wait; *is_due* tells whether rooms are worth an answer."""
-        if self.refusal is not None:
-            self._finish(self.refusal)
-        elif is_due or news.states or self.is_over or not self._question.request.timeout:
-            self._finish(news)
+        now: Timestamp,
+    ) -> None:
+        """Answer with what is new, or wait if there is nothing that the client wants."""
+        states = _chosen(updates, self._wanted)
+        if states or rooms is not None or self.is_over or not self._question.request.timeout:
+            if rooms is None:
+                assert token is not None  # else the poll waits for the directory
+                rooms = RoomsAnswer(token)
+            self._finish(News(rooms, position, states, now, self._leave), now)
         else:
-            self._arm()
+            self._arm(now)
 
-    def _arm(self) -> None:
+    def _arm(self, now: Timestamp) -> None:
         if self._due is None:
-            self._due = self._parts.timeouts.put(self, self._question.request.timeout)
+            self._due = self._parts.timeouts.put(self, self._question.request.timeout, now)
 
-    def _finish(self, result: News | Exception) -> None:
+    def _finish(self, result: News | Exception, now: Timestamp) -> None:
         answer, self._answer = self._answer, None
         if answer is None:
             return
@@ -254,42 +250,41 @@ class _Request(WaitingPoll):
         if self._due is not None:
             parts.timeouts.take_out(self, self._due)
         parts.core.feed.release(self._requester.user_id, self)
-        if self._connection is not None:
-            parts.core.connections.end(self._connection)
-        parts.metrics.poll_ended()
+        parts.core.connections.end(self._polls, now)
         self._pending.cancel()
-        if isinstance(result, Exception) and self._leave is not None:
+        if self._leave is not None and isinstance(result, Exception):
             self._leave()
         answer(result)
 
-    def _wait_for(self, work: Coroutine[None, None, Callable[[], None]]) -> None:
+    def _wait_for(self, work: "Coroutine[None, None, _Act]") -> None:
         self._task = self._parts.background.run(self._when_done(work))
 
-    async def _when_done(self, work: Coroutine[None, None, Callable[[], None]]) -> None:
+    async def _when_done(self, work: "Coroutine[None, None, _Act]") -> None:
         """Do what *work* returns, unless the poll is over; look again if something woke it."""
         try:
             act = await work
         except Exception as error:  # noqa: BLE001 - the client is told
-            self._finish(error)
+            self._finish(error, self._parts.clock.now())
             return
         except asyncio.CancelledError:
-            self._finish(ShuttingDown())
+            self._finish(ShuttingDown(), self._parts.clock.now())
             raise
         self._task = None
-        act()
+        now = self._parts.clock.now()
+        act(now)
         if self._looks_again:
             self._looks_again = False
-            self.look()
+            self.look(now)
 
-    async def _place(self) -> Callable[[], None]:
+    async def _place(self) -> "_Act":
         """Take a place for an expensive answer, and look."""
         leave = await self._parts.places.take(self._requester.user_id)
         if self._answer is None:
             leave()
-        self._leave = leave
+        self._leave, self._needs_place = leave, False
         return self.look
 
-    async def _news_read(self, rooms: RoomsAnswer | None, token: str | None) -> Callable[[], None]:
+    async def _news_read(self, rooms: RoomsAnswer | None, token: str | None) -> "_Act":
         """Read presence. It comes last: nothing is awaited between reading it and the answer."""
         question, reader, user_id = self._question, self._parts.core.reader, self._requester.user_id
         position = None if question.since is None else question.since.presence
@@ -297,8 +292,18 @@ class _Request(WaitingPoll):
             reading = await reader.read_first(user_id, position)
         else:
             reading = await reader.read_since(user_id, position)
-        news = self._news(rooms, token, reading.position, reading.updates)
-        return partial(self._weigh, news, is_due=rooms is not None)
+
+        def act(now: Timestamp) -> None:
+            if self.refusal is not None:
+                self._finish(self.refusal, now)
+            else:
+                self._weigh(rooms, token, reading.position, reading.updates, now)
+
+        return act
+
+
+#: What a task leaves to do once it has ended.
+_Act: TypeAlias = Callable[[Timestamp], None]
 
 
 def _chosen(newest_first: Sequence[Update], wanted: PresenceFilter) -> list[UserPresenceState]:
@@ -307,6 +312,8 @@ def _chosen(newest_first: Sequence[Update], wanted: PresenceFilter) -> list[User
         newest_first = newest_first[: wanted.limit]
     if len(newest_first) == 1:
         return [newest_first[0].state]
+    if not newest_first:
+        return []
     return [update.state for update in reversed(newest_first)]
 
 

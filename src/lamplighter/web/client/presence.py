@@ -66,7 +66,7 @@ class PresenceStatus:
         was logged out while it came sets nothing.
         """
         try:
-            requester = self.authenticator.requester_in_use(exchange)
+            requester = self.authenticator.requester_in_use(exchange, self.clock.now())
             if requester is None:
                 head = RequestHead(exchange.headers, exchange.peer)
                 self.background.run(self._identify(user, exchange, head))

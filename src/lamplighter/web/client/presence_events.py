@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from lamplighter.clock import Clock, Timestamp
+from lamplighter.clock import Timestamp
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.recent import Recent
 
@@ -44,15 +44,14 @@ _Encoded: TypeAlias = tuple[UserPresenceState, bytes]
 class PresenceEncoder:
     """Encodes each state once, for all viewers."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         #: By user. A state is recognised by its identity; beside its JSON it stays the state's own.
         self._known: Recent[str, _Encoded] = Recent(_MOST_KEPT)
 
-    def encode(self, states: Iterable[UserPresenceState]) -> bytes:
-        """Return the events as JSON, separated by commas."""
+    def encode(self, states: Iterable[UserPresenceState], now: Timestamp) -> bytes:
+        """Return the events as of *now* as JSON, separated by commas."""
         # The loop runs once per user in a first sync: a list, and no call where none is needed.
-        now, known_of = self._clock.now(), self._known.peek
+        known_of = self._known.peek
         events, ages = [], []
         for state in states:
             known = known_of(state.user_id)

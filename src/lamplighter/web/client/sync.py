@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from lamplighter.clock import Clock, Timestamp
 from lamplighter.delivery.tokens import Tokens
 from lamplighter.errors import InvalidParam, MethodNotAllowed
 from lamplighter.metrics import Metrics
@@ -41,6 +42,7 @@ class Sync:
     """Answers `/sync`; it is a `Direct`."""
 
     authenticator: Authenticator
+    clock: Clock
     filters: FiltersInUse
     long_poll: LongPoll
     bodies: SyncBodies
@@ -54,12 +56,12 @@ class Sync:
         self._long_query = lru_cache(_LONG_QUERIES_KEPT)(self._query)
 
     def __call__(self, exchange: Exchange) -> None:
-        head = RequestHead(exchange.headers, exchange.peer)
+        head, now = RequestHead(exchange.headers, exchange.peer), self.clock.now()
         try:
             if exchange.method != "GET":
                 raise MethodNotAllowed("Unrecognized request: wrong HTTP method")
-            requester = self.authenticator.requester_in_use(exchange)
-            if requester is None or not self._begin(exchange, requester, head):
+            requester = self.authenticator.requester_in_use(exchange, now)
+            if requester is None or not self._begin(exchange, requester, head, now):
                 self.background.run(self._look_up(exchange, head))
         except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
             exchange.refuse(error)
@@ -68,14 +70,14 @@ class Sync:
         """Begin a poll whose token or filter no poll has named for a while."""
         try:
             requester = await self.authenticator.requester_of(exchange, head)
-            if self._begin(exchange, requester, head):
+            if self._begin(exchange, requester, head, self.clock.now()):
                 return
             request = self._read(exchange.query).request
             assert request.filter is not None  # else all presence is wanted
             wanted = await self.filters.look_up(requester, request, head, request.filter)
             # The device may have logged out while its filter was read.
             requester = await self.authenticator.requester_of(exchange, head)
-            self._begin(exchange, requester, head, wanted)
+            self._begin(exchange, requester, head, self.clock.now(), wanted)
         except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
             exchange.refuse(error)
 
@@ -84,6 +86,7 @@ class Sync:
         exchange: Exchange,
         requester: Requester,
         head: RequestHead,
+        now: Timestamp,
         wanted: PresenceFilter | None = None,
     ) -> bool:
         """Begin the poll, unless its filter is not known; tell whether it has begun.
@@ -100,7 +103,7 @@ class Sync:
                 return False
         answer = _Answer(exchange, self.bodies, self.metrics)
         exchange.waiter = self.long_poll.begin(
-            requester, question, answer, head=head, wanted=wanted
+            requester, question, answer, now, head=head, wanted=wanted
         )
         return True
 
@@ -143,11 +146,12 @@ class _Answer(msgspec.Struct, eq=False):
         if isinstance(news, Exception):
             self.exchange.refuse(news)
             return
-        self.metrics.sync_answered()
+        self.metrics.syncs += 1
         body = self.bodies.encode(news)
         if isinstance(body, bytes):
             self.exchange.answer(200, body)
-            news.leave()
+            if news.leave is not None:
+                news.leave()
         else:
             self.exchange.answer_in_pieces(body, news.leave)
 

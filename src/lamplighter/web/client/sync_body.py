@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from lamplighter.clock import Clock, Timestamp
+from lamplighter.clock import Timestamp
 from lamplighter.delivery.tokens import Tokens
 from lamplighter.ids import StreamPosition
 from lamplighter.pieces import Pieces, portions
@@ -30,16 +30,15 @@ _Key: TypeAlias = tuple[str, StreamPosition, int]
 class SyncBodies:
     """Writes answers. The answers to all viewers of one change are the same bytes object."""
 
-    def __init__(self, tokens: Tokens, encoder: PresenceEncoder, clock: Clock) -> None:
+    def __init__(self, tokens: Tokens, encoder: PresenceEncoder) -> None:
         self._tokens = tokens
         self._encoder = encoder
-        self._clock = clock
         self._written_at = Timestamp(0)
         #: By the only state, which stands beside the body so that its identity stays its own.
         self._written: dict[_Key, tuple[UserPresenceState, bytes]] = {}
         #: Polls that end at one time without news have the same answer.
         self._without_presence = lru_cache(_MOST_KEPT)(
-            lambda rooms, position: self._write(News(rooms, position, ()))
+            lambda rooms, position: self._write(News(rooms, position, (), Timestamp(0)))
         )
 
     def encode(self, news: News) -> bytes | Iterator[bytes]:
@@ -53,10 +52,9 @@ class SyncBodies:
             return self._without_presence(rooms, news.position)
         if len(news.states) != 1 or rooms.body != b"{}":
             return self._write(news)
-        now = self._clock.now()
-        if now != self._written_at or len(self._written) > _MOST_KEPT:
+        if news.now != self._written_at or len(self._written) > _MOST_KEPT:
             self._written.clear()
-            self._written_at = now
+            self._written_at = news.now
         state = news.states[0]
         key = (rooms.next_batch, news.position, id(state))
         known = self._written.get(key)
@@ -73,7 +71,7 @@ class SyncBodies:
         if news.states:
             yield b',"presence":{"events":['
             for start in range(0, len(news.states), _AT_A_TIME):
-                events = self._encoder.encode(news.states[start : start + _AT_A_TIME])
+                events = self._encoder.encode(news.states[start : start + _AT_A_TIME], news.now)
                 yield b",%b" % events if start else events
             yield b"]}"
         body = news.rooms.body

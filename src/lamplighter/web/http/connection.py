@@ -33,17 +33,20 @@ Cycle: TypeAlias = Exchange | AsgiCycle
 # Module-level names: to look up a member of an enumeration calls a Python function.
 _READING: Final = Phase.READING
 _ANSWERING: Final = Phase.ANSWERING
-_REQUEST: Final = Event.REQUEST
 _ANSWERED: Final = Event.ANSWERED
 _GO_ON: Final = Action.GO_ON
-_IDLE: Final = TimeLimit.IDLE
-_RECEIVING: Final = TimeLimit.RECEIVING
+
+#: The phases that begin with a request.
+_ANOTHER_MAY_FOLLOW, _ = next_step(_READING, Event.REQUEST)
+_NONE_FOLLOWS, _ = next_step(_READING, Event.LAST_REQUEST)
 
 _BEING_ANSWERED: Final = (Phase.ANSWERING, Phase.ANSWERING_LAST)
 #: In these a client that has closed its half can still get an answer.
 _OPEN_FOR_ANSWERS: Final = (*_BEING_ANSWERED, Phase.BLOCKED)
 #: In these nothing is read any more, and nothing written.
 _ALL_SAID: Final = (Phase.LINGERING, Phase.CLOSING, Phase.CLOSED)
+#: In these the client has still to send something; in the others, to read something.
+_FOR_REQUESTS: Final = (TimeLimit.IDLE, TimeLimit.RECEIVING)
 #: In the other phases the time limit depends on what has come of a request.
 _TIME_LIMITS: Final = {
     Phase.BLOCKED: TimeLimit.SENDING,
@@ -84,8 +87,9 @@ class Connection(asyncio.Protocol):
         self._held = b""
         #: Whether the client has closed its half.
         self._has_left = False
-        #: The time limit that runs, and how much the client had still to read when it began.
+        #: The time limit that runs, as of the last tick.
         self._time_limit: TimeLimit | None = None
+        #: How much the client had still to read when it came to wait for that.
         self._unsent = 0
         #: How many bytes have come after the last answer.
         self._dropped = 0
@@ -97,12 +101,16 @@ class Connection(asyncio.Protocol):
         # So the transport reports every byte that cannot be sent at once.
         self.transport.set_write_buffer_limits(high=1)
         if self.server.admit(self):
-            self._watch()
+            self.server.timeouts.changed.add(self)
         else:
             self._happens(Event.TOO_LATE)
 
     def data_received(self, data: bytes) -> None:
-        if self._held:
+        fields = self._reader.fields if self._phase is _READING else None
+        request = None if fields is None else fields.repeated(data)
+        if request is not None:  # the next poll of a client, like nearly all that comes
+            self._begin(request)
+        elif self._held:
             self._held += data
         elif self._phase in _ALL_SAID:
             self._dropped += len(data)
@@ -110,7 +118,7 @@ class Connection(asyncio.Protocol):
                 self._happens(Event.STUCK)
         else:
             self._read(data)
-            self._watch()
+        self.server.timeouts.changed.add(self)
 
     def eof_received(self) -> bool:
         self._has_left = True
@@ -123,20 +131,23 @@ class Connection(asyncio.Protocol):
             self._cycle.client_left()
         if not self.transport.can_write_eof():  # TLS has no halves
             self._happens(Event.CLIENT_GONE)
-        self._watch()
+        self.server.timeouts.changed.add(self)
         return self._phase in _OPEN_FOR_ANSWERS
 
     def pause_writing(self) -> None:
         if self.writable is None:
             self.writable = asyncio.Event()
         self.writable.clear()
-        self.server.blocked(self, self.transport.get_write_buffer_size())
-        self._watch()
+        self._unsent = self.transport.get_write_buffer_size()
+        self.server.blocked(self, self._unsent)
+        self.server.timeouts.changed.add(self)
 
     def resume_writing(self) -> None:
         assert self.writable is not None  # writing was paused
         self.writable.set()
         self.server.unblocked(self)
+        if self._time_limit is not None:  # that of the next time begins anew
+            self._end_time_limit()
         self._happens(Event.READ)
 
     def connection_lost(self, _exc: Exception | None) -> None:
@@ -147,22 +158,45 @@ class Connection(asyncio.Protocol):
             self.server.unblocked(self)
         cycle, self._cycle = self._cycle, None
         if cycle is not None:
-            self.server.ended()
+            self._count_ended()
             cycle.give_up()
+        if self._time_limit is not None:
+            self._end_time_limit()
         self.server.forget(self)
 
     # For the server.
+
+    def begin_time_limit(self) -> None:
+        """Start, switch or stop the time limit for what this connection now waits for."""
+        limit: TimeLimit | None
+        if self._phase is _READING:
+            limit = TimeLimit.RECEIVING if self._reader.is_in_head else TimeLimit.IDLE
+        elif self._phase not in _BEING_ANSWERED:
+            limit = _TIME_LIMITS[self._phase]
+        elif self.writable is not None and not self.writable.is_set():
+            limit = TimeLimit.SENDING
+        else:
+            limit = None if self._cycle is None else self._cycle.time_limit
+        if limit is self._time_limit:
+            return
+        if self._time_limit is not None:
+            self._end_time_limit()
+        self._time_limit = limit
+        if limit is not None:
+            self.server.timeouts.start(self, limit)
+            if limit is TimeLimit.CLOSING:
+                self._unsent = self.transport.get_write_buffer_size()
 
     def expire(self) -> None:
         """Close: a time limit is over. A client that reads its answer gets the same time again."""
         limit, self._time_limit = self._time_limit, None
         unsent, self._unsent = self._unsent, self.transport.get_write_buffer_size()
-        if limit in (TimeLimit.IDLE, TimeLimit.RECEIVING):
+        if limit in _FOR_REQUESTS:
             self._happens(Event.SLOW)
         elif unsent - self._unsent < min(_LEAST_READ, unsent + 1):
             self._happens(Event.STUCK)
         else:
-            self._watch()
+            self.begin_time_limit()
 
     def stop(self) -> None:
         """Close: at once if no request is being answered, else with the answer."""
@@ -190,9 +224,11 @@ class Connection(asyncio.Protocol):
         connection = self.connection_header(request)
         heads = self.server.heads
         if request.method == "HEAD":
-            self.write(heads.json(status, body, headers, connection))
+            response = heads.json(status, body, headers, connection)
         else:
-            self.write(heads.with_json(status, body, headers, connection))
+            response = heads.with_json(status, body, headers, connection)
+        if not self.transport.is_closing():
+            self.transport.write(response)
 
     def refuse(self, request: Request, error: Exception, path: str) -> None:
         """Send the response to *request* for *path*, which failed with *error*."""
@@ -244,23 +280,22 @@ class Connection(asyncio.Protocol):
         else:
             event = _ANSWERED
         cycle, self._cycle = self._cycle, None
-        self.server.ended()
-        if self._time_limit is not None:  # the time limit of what comes next begins anew
-            self.server.timeouts.stop(self, self._time_limit)
-            self._time_limit = None
+        self._count_ended()
+        if self._time_limit is not None:  # that of what comes next begins anew
+            self._end_time_limit()
         self._phase, action = next_step(self._phase, event)
         if action is not _GO_ON:
             self._do(action)
         elif cycle is not None and (self._held or self._reader.requests):
             self._go_on()
-        self._watch()
+        self.server.timeouts.changed.add(self)
 
     # Events and actions.
 
     def _happens(self, event: Event) -> None:
         self._phase, action = next_step(self._phase, event)
         self._do(action)
-        self._watch()
+        self.server.timeouts.changed.add(self)
 
     def _do(self, action: Action) -> None:
         if action is _GO_ON:
@@ -313,8 +348,8 @@ class Connection(asyncio.Protocol):
             self._linger()
             return
         is_last = not request.keeps_alive or (self._has_left and not self._reader.requests)
-        self._phase, _ = next_step(_READING, Event.LAST_REQUEST if is_last else _REQUEST)
-        self.server.begun()
+        self._phase = _NONE_FOLLOWS if is_last else _ANOTHER_MAY_FOLLOW
+        self.server.under_way += 1
         direct = self.server.find_direct(request)
         if direct is None:
             self._cycle = AsgiCycle(self, request)
@@ -347,23 +382,13 @@ class Connection(asyncio.Protocol):
         if is_paused:
             self._resume()
 
-    def _watch(self) -> None:
-        """Start, switch or stop the time limit for what this connection now waits for."""
-        limit: TimeLimit | None
-        if self._phase is _READING:
-            limit = _RECEIVING if self._reader.is_in_head else _IDLE
-        elif self._phase not in _BEING_ANSWERED:
-            limit = _TIME_LIMITS[self._phase]
-        elif self.writable is not None and not self.writable.is_set():
-            limit = TimeLimit.SENDING
-        else:
-            limit = None if self._cycle is None else self._cycle.time_limit
-        if limit is self._time_limit:
-            return
-        if self._time_limit is not None:
-            self.server.timeouts.stop(self, self._time_limit)
-        self._time_limit = limit
-        if limit is not None:
-            self.server.timeouts.start(self, limit)
-            if limit is not _IDLE and limit is not _RECEIVING:
-                self._unsent = self.transport.get_write_buffer_size()
+    def _count_ended(self) -> None:
+        server = self.server
+        server.under_way -= 1
+        if not server.under_way:
+            server.all_answered()
+
+    def _end_time_limit(self) -> None:
+        assert self._time_limit is not None  # it runs
+        self.server.timeouts.stop(self, self._time_limit)
+        self._time_limit = None

@@ -6,7 +6,7 @@ waits while nothing happens, and a hundred thousand clients may wait for news.
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 import structlog
 from starlette.types import Message
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["Direct", "Exchange", "FindDirect", "Waiter"]
 
 _log = structlog.get_logger(__name__)
+
+#: In the place of headers that are not needed any more: one list for all.
+_DROPPED: Final[Headers] = []
 
 
 class Waiter(Protocol):
@@ -105,18 +108,21 @@ class Exchange:
             connection.respond(self._request, status, body, headers)
             connection.ended(self._request)
 
-    def answer_in_pieces(self, pieces: Iterator[bytes], ended: Callable[[], None]) -> None:
+    def answer_in_pieces(
+        self, pieces: Iterator[bytes], ended: Callable[[], None] | None = None
+    ) -> None:
         """Send a 200 whose JSON is made of *pieces*, each once the client has read the one before.
 
         *ended* is called when all are sent, or the client is gone.
         """
         connection, self._connection = self._connection, None
         self.waiter = None
-        if connection is None:
+        if connection is not None:
+            self._sending = asyncio.get_running_loop().create_task(self._send(connection, pieces))
+            if ended is not None:
+                self._sending.add_done_callback(lambda _: ended())
+        elif ended is not None:
             ended()
-            return
-        self._sending = asyncio.get_running_loop().create_task(self._send(connection, pieces))
-        self._sending.add_done_callback(lambda _: ended())
 
     def refuse(self, error: Exception) -> None:
         """Answer that the request failed with *error*; a defect of the server is logged."""
@@ -153,7 +159,7 @@ class Exchange:
             direct(self)
         except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
             self.refuse(error)
-        request.headers = []
+        request.headers = _DROPPED
 
     def client_left(self) -> None:
         """The client has closed its half of the connection, or both."""

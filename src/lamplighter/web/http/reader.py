@@ -13,7 +13,7 @@ from typing import Final
 import httptools
 
 from lamplighter.errors import HeadTooLarge, Malformed, RequestError, TargetTooLong
-from lamplighter.web.http.repeats import Fields, fields_of, repeated
+from lamplighter.web.http.repeats import Fields, fields_of
 from lamplighter.web.http.request import Headers, Request, RequestTarget
 
 __all__ = ["MOST_FIELDS", "MOST_HEAD", "MOST_TARGET", "Reader"]
@@ -45,7 +45,6 @@ class Reader:
     __slots__ = (
         "_authorization",
         "_expects_continue",
-        "_fields",
         "_headers",
         "_parser",
         "_problem",
@@ -53,6 +52,7 @@ class Reader:
         "_silent",
         "_size",
         "_target",
+        "fields",
         "is_in_head",
         "is_over",
         "requests",
@@ -68,8 +68,9 @@ class Reader:
         self._parser: httptools.HttpRequestParser | None = None
         #: The request whose body is being read.
         self._receiving: Request | None = None
-        #: The header fields of the last request, if another one with them needs no parser.
-        self._fields: Fields | None = None
+        #: The header fields of the last request, if it came whole and alone, and another one with
+        #: these fields needs no parser. None once something else has come.
+        self.fields: Fields | None = None
         self._problem: RequestError | None = None
         #: How many bytes the parser has taken since its last callback: it may be keeping them.
         self._silent = 0
@@ -85,18 +86,17 @@ class Reader:
         """Read *data*, which may be any bytes."""
         if self.is_over:
             return
-        if self.requests or self.is_in_head or self._receiving is not None or self._silent:
-            self._read(data)
-            return
-        request = None if self._fields is None else repeated(data, self._fields)
+        is_between = not (self.requests or self.is_in_head or self._receiving or self._silent)
+        request = None if self.fields is None else self.fields.repeated(data)
         if request is not None:
             self.requests.append(request)
             return
         self._read(data)
-        self._fields = fields_of(data, self.requests[0]) if len(self.requests) == 1 else None
-        if self._fields is not None:
+        is_alone = is_between and len(self.requests) == 1
+        self.fields = fields_of(data, self.requests[0]) if is_alone else None
+        if self.fields is not None:
             # Until a request has other fields, none needs the parser. This one shares its target.
-            self.requests[0] = repeated(data, self._fields) or self.requests[0]
+            self.requests[0] = self.fields.repeated(data) or self.requests[0]
             self._parser = None
 
     def _read(self, data: bytes) -> None:
@@ -117,6 +117,7 @@ class Reader:
         """Learn that the client sends nothing more."""
         self.is_over = True
         self.is_in_head = False
+        self.fields = None
         self._parser = None  # it refers to this object, which refers to it
         if self._receiving is not None:
             self._receiving.is_broken = True

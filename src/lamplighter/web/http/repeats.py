@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from lamplighter.web.http.request import Headers, Request, RequestTarget
 
-__all__ = ["Fields", "fields_of", "repeated"]
+__all__ = ["Fields", "fields_of"]
 
 #: A request line that means the same to every parser.
 _LINE: Final = re.compile(rb"GET (/[A-Za-z0-9\-._~!$&'()*+,;=:@/?%]*) HTTP/1\.1\r\n")
@@ -33,6 +33,17 @@ class Fields(NamedTuple):
     headers: Headers
     authorization: bytes | None
 
+    def repeated(self, data: bytes) -> Request | None:
+        """Return the request that *data* is, if *data* is a request line and these fields."""
+        if not data.endswith(self.data):
+            return None
+        line = data[: -len(self.data)]
+        target_in = _target_in_usual if len(line) <= _USUAL_LINE else _target_in
+        target = target_in(line)
+        if target is None:
+            return None
+        return Request("GET", target, self.headers, self.authorization, True, True)
+
 
 def fields_of(data: bytes, request: Request) -> Fields | None:
     """Return the fields of *request*, which a parser has made of exactly *data*.
@@ -50,17 +61,6 @@ def fields_of(data: bytes, request: Request) -> Fields | None:
         and _target_in(data[:line_end]) is not None
     )
     return Fields(data[line_end:], request.headers, request.authorization) if is_plain else None
-
-
-def repeated(data: bytes, fields: Fields) -> Request | None:
-    """Return the request that *data* is, if *data* is a request line and these *fields*."""
-    if not data.endswith(fields.data):
-        return None
-    line = data[: len(data) - len(fields.data)]
-    target = _target_in(line)
-    if target is None:
-        return None
-    return Request("GET", target, fields.headers, fields.authorization, True, True)
 
 
 def _target_in(line: bytes) -> RequestTarget | None:

@@ -65,7 +65,9 @@ class HttpServer:
         self.settings = settings
         self.find_direct = find_direct
         self.heads = Heads(clock, settings.json_headers)
-        self.timeouts = ConnectionTimeouts(settings.time_limits, Connection.expire)
+        self.timeouts = ConnectionTimeouts(
+            settings.time_limits, Connection.begin_time_limit, Connection.expire
+        )
         #: The cycles whose tasks run: the client of one may have its answer, or be gone.
         self.running: set[AsgiCycle] = set()
         self._room = ConnectionRoom() if room is None else room
@@ -79,16 +81,11 @@ class HttpServer:
         #: Those that have a place, and no transport yet: a handshake of TLS may take long.
         self._coming: set[Connection] = set()
         self._is_stopping = False
-        self._under_way = 0
+        #: How many requests are being answered. The connections count: polls are many.
+        self.under_way = 0
         self._is_quiet = asyncio.Event()
         self._is_empty = asyncio.Event()
-        self._is_quiet.set()
         self._is_empty.set()
-
-    @property
-    def under_way(self) -> int:
-        """How many requests are being answered."""
-        return self._under_way
 
     @property
     def unsent(self) -> int:
@@ -116,6 +113,7 @@ class HttpServer:
 
     def forget(self, connection: Connection) -> None:
         """Forget *connection*, which is gone or never had a transport."""
+        self.timeouts.changed.discard(connection)
         for those in (self._connections, self._coming):
             if connection in those:
                 those.remove(connection)
@@ -161,7 +159,9 @@ class HttpServer:
 
     async def answered(self) -> None:
         """Return once no request is being answered."""
-        await self._is_quiet.wait()
+        while self.under_way:
+            self._is_quiet.clear()
+            await self._is_quiet.wait()
         while self.running:
             await asyncio.wait([cycle.task for cycle in self.running])
 
@@ -189,17 +189,9 @@ class HttpServer:
             self._arm()
         return True
 
-    def begun(self) -> None:
-        """Note that a request is being answered."""
-        self._under_way += 1
-        if self._under_way == 1:
-            self._is_quiet.clear()
-
-    def ended(self) -> None:
-        """Note that the answer to one of them is complete, or given up."""
-        self._under_way -= 1
-        if self._under_way == 0:
-            self._is_quiet.set()
+    def all_answered(self) -> None:
+        """Learn that no request is being answered any more."""
+        self._is_quiet.set()
 
     def blocked(self, connection: Connection, size: int) -> None:
         """Note that the client of *connection* has *size* bytes to read.

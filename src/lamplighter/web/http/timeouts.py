@@ -2,6 +2,9 @@
 
 A timer for each connection would cost more than everything else that an idle connection costs. So
 one timer ticks once a second, and a client is given up to one second more than its limit.
+
+What a connection waits for changes with each request and each answer. So only the tick looks what
+it is, of those connections that have `changed` since the last tick.
 """
 
 from collections.abc import Callable
@@ -48,15 +51,27 @@ class TimeLimits:
 class ConnectionTimeouts(Generic[T]):
     """The time limits that run. The owner calls `tick` each time that `TICK` has passed."""
 
-    def __init__(self, limits: TimeLimits, expire: Callable[[T], None]) -> None:
-        """*expire* is called once for each connection whose time is over."""
+    def __init__(
+        self,
+        limits: TimeLimits,
+        begin: Callable[[T], None],
+        expire: Callable[[T], None],
+    ) -> None:
+        """*begin* is called with each tick for each connection that has changed since the last one.
+
+        It starts, switches or stops the limit of that connection. *expire* is called once for each
+        connection whose time is over.
+        """
+        self._begin = begin
         self._expire = expire
         self._ticks = 0
         # For each limit, in the order of the deadlines: all that one limit runs for wait as long.
         self._deadlines: tuple[dict[T, int], ...] = tuple({} for _ in TimeLimit)
         spans = (limits.idle, limits.receiving, limits.sending, limits.closing)
-        # One tick more, for the one that is under way.
-        self._lengths = tuple(span // TICK + 1 for span in spans)
+        self._lengths = tuple(span // TICK for span in spans)
+        #: The connections that may wait for something else than at the last tick. They add
+        #: themselves; a set, since most change twice or more between two ticks.
+        self.changed: set[T] = set()
 
     def start(self, connection: T, limit: TimeLimit) -> None:
         """Begin *limit* for *connection*, for which it does not run yet."""
@@ -67,8 +82,14 @@ class ConnectionTimeouts(Generic[T]):
         self._deadlines[limit].pop(connection, None)
 
     def tick(self) -> None:
-        """Call *expire* for those whose time is over; the others cost nothing."""
+        """Call *begin* for those that have changed, and *expire* for those whose time is over.
+
+        The others cost nothing.
+        """
         self._ticks += 1
+        changed, self.changed = self.changed, set()
+        for connection in changed:
+            self._begin(connection)
         for deadlines in self._deadlines:
             due = []
             for connection, deadline in deadlines.items():

@@ -1,0 +1,60 @@
+"""How long the walk of a change is, by count: `walk.py` prints it."""
+
+import pytest
+
+from bench.clients import CLIENTS, NIO
+from tests.database.statements import traced_statements
+from tests.scenarios.walk import Watched, calls_for_one_more, own, watched
+from tests.service.counting import counted_tasks
+
+#: What is done once for all who are told the same, and not for each.
+ONCE = {
+    "PresenceEncoder.encode",
+    "PresenceEncoder._encode",
+    "presence_event",
+    "SyncBodies._write",
+    "Heads.json",
+    "Tokens.read",
+    "Tokens.write",
+    "RequestTarget.of",
+    "Background.run",
+    "PresenceTracker.feed",
+}
+#: Calls of the server's own functions for a delivery and the poll that follows it.
+BUDGET = 56
+#: A client whose polls say `online` is asked each time whether that is news.
+ONLINE_BUDGET = 66
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+async def test_one_more_watcher(name: str) -> None:
+    """One more watcher of a change, with the poll that follows, takes few calls of functions; what
+    is said to all alike is read and written once, and no task is started for it.
+    """
+    calls = await calls_for_one_more(CLIENTS[name], Watched.change_and_poll)
+    assert own(calls) <= (ONLINE_BUDGET if CLIENTS[name] is NIO else BUDGET)
+    assert ONCE.isdisjoint(calls)
+
+
+@pytest.mark.parametrize("name", [name for name, kind in CLIENTS.items() if kind is not NIO])
+async def test_one_more_idle_poll(name: str) -> None:
+    """So does a poll whose time is over, with the poll that follows it. Polls that say `online` are
+    never idle.
+    """
+    calls = await calls_for_one_more(CLIENTS[name], Watched.idle_turn)
+    assert own(calls) <= BUDGET
+    assert ONCE.isdisjoint(calls)
+
+
+async def test_tasks_and_statements() -> None:
+    """However many watch: one change starts the same tasks, and runs one statement."""
+    work = []
+    for watchers in (1, 30):
+        with traced_statements() as statements:
+            async with watched(CLIENTS["element"], watchers) as world:
+                statements.clear()
+                with counted_tasks() as tasks:
+                    await world.change_and_poll()
+                work.append((tasks, [statement.split()[0] for statement in statements]))
+    assert work[0] == work[1]
+    assert work[0][1] == ["INSERT"]
