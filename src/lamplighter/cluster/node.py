@@ -137,7 +137,7 @@ class ClusterNode:
         standing = self._holder.standing
         for owner in set(standing.owners.values()):
             self._ownership.owned(owner, standing.owned_by(owner))
-        self._reading = asyncio.ensure_future(self._read(standing))
+        self._reading = asyncio.ensure_future(self._read())
 
     async def leave(self) -> None:
         """Give all partitions to other nodes, and end the lease."""
@@ -217,16 +217,17 @@ class ClusterNode:
             if self._holder.lease == lease:
                 self._ownership.release(kept)
 
-    async def _read(self, standing: ClusterStanding) -> None:
-        """Read what all nodes write, and what they say to this one."""
-        lease = next(iter(it.lease for it in standing.nodes), None)
+    async def _read(self) -> None:
+        """Read what all nodes write, and what they say to this one: with its last lease, too."""
+        lease: Lease | None = None
         while True:
             lease = self._holder.lease or lease
+            if lease is None:
+                await sleep(self._clock, RENEWED_EVERY)
+                continue
             try:
-                if lease is not None:
-                    after_, inbox = self._stream.read_until, self._inbox
-                    news = await self._log.read(lease, after_, inbox, _READS_FOR)
-                    self._take_in(news, lease)
+                after_, inbox = self._stream.read_until, self._inbox
+                self._take_in(await self._log.read(lease, after_, inbox, _READS_FOR), lease)
             except LogLost as error:
                 await self._look_for_loss(error)
             except ClusterUnavailable as error:
@@ -234,6 +235,10 @@ class ClusterNode:
                 await sleep(self._clock, RENEWED_EVERY)
             except ClusterRefused as error:
                 self._give_up(error)
+                return
+            except Exception:  # noqa: BLE001 - whatever it is, a node that has missed something ends
+                _log.exception("the log cannot be read any further")
+                self._give_up(ClusterRefused("this node could not take in what the log has"))
                 return
 
     def _take_in(self, news: LogNews, lease: Lease) -> None:

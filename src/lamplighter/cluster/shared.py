@@ -82,7 +82,7 @@ class SharedStream:
         self._telling: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[StreamPosition] | None = None
         #: The futures of those who wait for a lease.
-        self._beginning: list[asyncio.Future[None]] = []
+        self._beginning: set[asyncio.Future[None]] = set()
         #: The futures of those who wait for a position.
         self._awaited: dict[asyncio.Future[None], StreamPosition] = {}
         #: How many records this node has told, and how many of all nodes it has read.
@@ -171,7 +171,6 @@ class SharedStream:
         self._lease = lease
         for begun in self._beginning:
             finish(begun)
-        self._beginning.clear()
 
     def end(self, error: ClusterUnavailable) -> None:
         """Write no more; what has not come back is lost."""
@@ -208,7 +207,7 @@ class SharedStream:
             self._position = self._read = position
             self._consumer(position, entry)
             if then is not None:
-                then(position)
+                _go_on(then, position)
         self._let_go()
 
     def pass_by(self, position: StreamPosition, entry: Entry = _IDLE) -> None:
@@ -232,14 +231,13 @@ class SharedStream:
     async def _begun(self) -> None:
         """Return once there is a lease; raise `LeaseLost` after `MOST_BEHIND`."""
         begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._beginning.append(begun)
+        self._beginning.add(begun)
         try:
             await within(self._clock, MOST_BEHIND, begun)
         except TimeoutError:
             raise LeaseLost("this node has no lease") from None
         finally:
-            if begun in self._beginning:
-                self._beginning.remove(begun)
+            self._beginning.discard(begun)
 
     async def _look_for_head(self) -> StreamPosition:
         """Ask where the log ends: once for all who ask in one cycle of the event loop.
@@ -271,6 +269,13 @@ class SharedStream:
             self._failed(ClusterUnavailable("an entry cannot be written"))
         else:
             self._telling = None
+
+
+def _go_on(then: Then, position: StreamPosition) -> None:
+    try:
+        then(position)
+    except Exception:  # noqa: BLE001 - whatever it is, the entries after this one are not lost
+        _log.exception("going on after an entry failed")
 
 
 def _decided(entry: Entry) -> Iterable[UserId]:

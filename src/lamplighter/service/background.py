@@ -39,8 +39,8 @@ class Background:
 
         def again() -> None:
             self._timers.remove(timer)
+            self.every(period, work)  # first: a failure is not to be the end of it
             work()
-            self.every(period, work)
 
         timer = self._clock.call_at(after(self._clock.now(), period), again)
         self._timers.append(timer)
