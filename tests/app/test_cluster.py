@@ -14,6 +14,7 @@ from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.modules.api import ModuleApi
 from lamplighter.modules.loader import ConfiguredModule, ModuleStyle
 from tests.cluster.memory_log import LogServer, Way
+from tests.database.statements import traced_statements
 
 CONFIG = """
 server_name: lamp.test
@@ -93,6 +94,15 @@ async def test_loops_of_modules() -> None:
         world.where()
         await world.passes(5)
         assert len(world.where()) == 1
+
+
+async def test_a_start_loads_presence_once() -> None:
+    """A node that starts reads all users from the database once, after it has joined."""
+    with traced_statements() as statements:
+        async with World().node("a"):
+            pass
+    words = [it.split() for it in statements if "FROM presence" in " ".join(it.split())]
+    assert [it[1] for it in words] == ["max(position)", "presence.user_id,"]
 
 
 async def test_a_node_that_stood_still() -> None:

@@ -70,6 +70,14 @@ async def test_round_trip(database: Database) -> None:
     assert await load(database) == states
 
 
+async def test_the_newest_position(database: Database) -> None:
+    """A node that starts learns how far positions have gone without loading anybody."""
+    store = SqlPresenceStore(database, uncounted)
+    assert await store.newest() == StreamPosition(0)
+    await store.save([saved("alice", 2**62, None), saved("bob", 7, None)])
+    assert await store.newest() == StreamPosition(2**62)
+
+
 async def test_the_newest_wins(database: Database) -> None:
     """Of several states of a user the one with the largest position stays, in whatever order."""
     store = SqlPresenceStore(database, uncounted)

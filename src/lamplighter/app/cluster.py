@@ -17,13 +17,13 @@ from lamplighter.cluster.local import LocalStream
 from lamplighter.cluster.log import Lease, Log, NodeFacts, NodeName, PartitionId
 from lamplighter.cluster.node import ClusterNode
 from lamplighter.cluster.partitions import partition_of
-from lamplighter.cluster.positions import BEGINNING
 from lamplighter.cluster.recent import news_of, read_recent, with_recent
 from lamplighter.cluster.shared import SharedStream
 from lamplighter.cluster.time import ClusterClock
 from lamplighter.cluster.valkey_address import parse_valkey_url
 from lamplighter.cluster.wire import WIRE_VERSION
 from lamplighter.config import BusUrl, Config
+from lamplighter.database.presence import SqlPresenceStore
 from lamplighter.errors import ClusterRefused, ConfigError
 from lamplighter.federation.keys import SigningKeys
 from lamplighter.futures import fail, finish
@@ -32,7 +32,7 @@ from lamplighter.modules.digest import digest_of
 from lamplighter.modules.host import ONLY_NODE, ModuleNode
 from lamplighter.modules.loader import ConfiguredModule
 from lamplighter.modules.runtime import ModuleRuntime
-from lamplighter.ports import DirectoryListener, Outgoing, PresenceStore, SavedPresence, WayToNodes
+from lamplighter.ports import DirectoryListener, Outgoing, SavedPresence, WayToNodes
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.service.cluster_reload import FACT_OF_MODULES, ClusterReload
 from lamplighter.service.cluster_view import ClusterView
@@ -245,7 +245,7 @@ async def join_node(
     config: Config,
     clock: Clock,
     storage: Storage,
-    store: PresenceStore,
+    store: SqlPresenceStore,
     modules: Sequence[ConfiguredModule],
     log: Log | None,
 ) -> SingleNode | Cluster:
@@ -257,10 +257,9 @@ async def join_node(
     settings = config.cluster
     if settings is None:
         return SingleNode(clock, asyncio.get_running_loop().create_future())
-    floor = max((it.position for it in await store.load()), default=BEGINNING)
     facts = facts_of(config, storage.data_dir, modules)
     log = log or open_log(settings.bus, config.server_name, clock)
-    return await Cluster.join(NodeName(settings.node), facts, clock, log, floor)
+    return await Cluster.join(NodeName(settings.node), facts, clock, log, await store.newest())
 
 
 def open_log(url: BusUrl, server_name: ServerName, clock: Clock) -> Log:

@@ -25,6 +25,7 @@ __all__ = ["SqlPresenceStore"]
 
 #: Enums by the text of a row: a start looks thousands of them up.
 _PRESENCES: Final = {str(it): it for it in Presence}
+_NEWEST: Final = Statement("SELECT max(position) FROM presence")
 _SOURCES: Final = {it.name: it for it in StateSource}
 
 
@@ -50,6 +51,11 @@ class SqlPresenceStore:
         # A start reads all rows: SQLAlchemy's own row objects would take twice as long.
         rows = await self._database.fetch(Statement(str(select(*presence.columns))))
         return [_saved(row) for row in rows]
+
+    async def newest(self) -> StreamPosition:
+        """Return the largest position that was saved; 0 if there is none."""
+        [(position,)] = await self._database.fetch(_NEWEST)
+        return StreamPosition(position or 0)
 
     def save(self, states: Sequence[SavedPresence]) -> "asyncio.Future[None]":
         self._gather(states)
