@@ -11,6 +11,7 @@ from lamplighter.devtools.client import Client, RequestFailed
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.server import InMemoryServer
 from tests.cluster.memory_log import LogServer
+from tests.postgresql import PostgresServer
 
 pytestmark = pytest.mark.processes
 
@@ -149,3 +150,28 @@ async def test_a_leave_right_before_a_start(url: str, tmp_path: Path) -> None:
         goes_to(b, alice)
         await alice.sync()
         assert not alice.sees(bob)
+
+
+async def test_a_status_while_postgresql_is_away(
+    url: str, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    """The first status after PostgreSQL has gone is refused at any node, and nobody is told."""
+    async with two_nodes(url, tmp_path) as nodes:
+        a, b = nodes
+        alice, bob = await a.register("alice"), await b.register("bob")
+        await bob.join(await alice.create_room())
+        await bob.set_status("online", "before")
+        await alice.sync()
+        assert alice.reads(bob) == "before"
+        await passes(nodes, 2)
+        status = {"presence": "online", "status_msg": "refused"}
+        with postgres.stopped():
+            for node in (a, b):
+                goes_to(node, bob)
+                answer = await bob.request("PUT", f"/presence/{bob.user_id}/status", status)
+                assert answer.status == 503
+            seen = await alice.status_of(bob)
+        assert seen["status_msg"] == "before"
+        await passes(nodes, 2)
+        await bob.set_status("online", "after")
+        assert (await alice.status_of(bob))["status_msg"] == "after"

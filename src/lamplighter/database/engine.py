@@ -6,7 +6,7 @@ read and write is counted, and each failure of the machine becomes `StorageUnava
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from sqlalchemy import update
@@ -20,6 +20,8 @@ from lamplighter.errors import InvalidParam, StorageUnavailable
 __all__ = ["Database"]
 
 _log = structlog.get_logger(__name__)
+
+_ARE_YOU_THERE: Final = Statement("SELECT 1")
 
 
 def _always() -> None:
@@ -89,10 +91,15 @@ class Database:
         await self.commit(self._adapter.forgetting(user_ids))
 
     async def try_again(self) -> None:
-        """Try to write, if the last write has failed."""
-        if not self.can_write:
-            async with self.write() as connection:
-                await connection.execute(update(stream).values(position=stream.c.position))
+        """Try to write if the last write has failed; else ask only whether the database is there.
+
+        Raises `StorageUnavailable`.
+        """
+        if self.can_write:
+            await self.fetch(_ARE_YOU_THERE)
+            return
+        async with self.write() as connection:
+            await connection.execute(update(stream).values(position=stream.c.position))
 
     async def close(self) -> None:
         """Close all connections, after the writes that have been asked for."""

@@ -198,7 +198,7 @@ class Core:
     def _wire_owner(self, ports: CorePorts) -> None:
         """Wire what decides how users are, asks the modules, and appends to the stream."""
         settings, clock = self.settings, ports.clock
-        self.keeper = Keeper(self.tracker, self.roster, ports.store)
+        self.keeper = Keeper(clock, self.tracker, self.roster, ports.store)
         self.late = LateAnswers(self.stream)
         self.reminders = Reminders(self.stream, self.router, self.roster)
         self.publisher = Publisher(

@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import Iterable
+from datetime import timedelta
+from typing import Final
 
 import structlog
 
+from lamplighter.clock import Clock, Timestamp, after
 from lamplighter.errors import StorageUnavailable
 from lamplighter.ids import UserId
 from lamplighter.ports import PresenceStore, SavedPresence
@@ -14,18 +17,24 @@ from lamplighter.service.roster import Roster
 
 __all__ = ["Keeper", "log_failure"]
 
+#: A database that has saved something so shortly before can be written.
+_KNOWN_FOR: Final = timedelta(seconds=1)
+
 _log = structlog.get_logger(__name__)
 
 
 class Keeper:
     """Saves users with the position at which their last change was told."""
 
-    def __init__(self, tracker: PresenceTracker, roster: Roster, store: PresenceStore) -> None:
+    def __init__(
+        self, clock: Clock, tracker: PresenceTracker, roster: Roster, store: PresenceStore
+    ) -> None:
+        self._clock = clock
         self._tracker = tracker
         self._roster = roster
         self._store = store
-        #: Whether the last save has failed.
-        self.is_failing = False
+        #: When the last save has succeeded; the beginning of time if it has failed.
+        self._saved_at = Timestamp(0)
         #: Return once every save so far is done, or has failed.
         self.settle = store.settle
 
@@ -48,6 +57,10 @@ class Keeper:
         """Save what could not be written before; `StorageUnavailable` if that fails again."""
         return self._watched(self._store.save(()))
 
+    def is_in_doubt(self, now: Timestamp) -> bool:
+        """Tell whether it is unknown if the database can be written."""
+        return now > after(self._saved_at, _KNOWN_FOR)
+
     async def save_unannounced(self) -> None:
         """Save the users who have changed without being announced, and what failed before."""
         try:
@@ -65,7 +78,8 @@ class Keeper:
         return saving
 
     def _learn(self, saving: "asyncio.Future[None]") -> None:
-        self.is_failing = saving.cancelled() or saving.exception() is not None
+        has_failed = saving.cancelled() or saving.exception() is not None
+        self._saved_at = Timestamp(0) if has_failed else self._clock.now()
 
 
 def log_failure(work: "asyncio.Future[None]") -> None:

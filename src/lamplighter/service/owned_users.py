@@ -17,7 +17,6 @@ from lamplighter.cluster.log import Lease, PartitionId
 from lamplighter.cluster.partitions import partition_of
 from lamplighter.cluster.positions import at_time, instant_of
 from lamplighter.cluster.shared import SharedStream
-from lamplighter.futures import retrieve
 from lamplighter.ids import UserId
 from lamplighter.ports import PresenceStore
 from lamplighter.presence.changes import Change, ChangeReason
@@ -28,6 +27,7 @@ from lamplighter.recent import Recent
 from lamplighter.service.announcing import Announcing
 from lamplighter.service.background import Background
 from lamplighter.service.batch import done
+from lamplighter.service.doubted_events import DoubtedEvents
 from lamplighter.service.intake import Intake
 from lamplighter.service.keeper import Keeper
 from lamplighter.service.publisher import Publisher
@@ -62,12 +62,14 @@ class OwnedUsers:
     _heard: Recent[UserId, tuple[Event, ...]] = field(
         init=False, default_factory=lambda: Recent(_MOST_HEARD)
     )
-    #: What waits for the database.
-    _deciding: "set[asyncio.Future[None]]" = field(init=False, default_factory=set)
+    _doubted: DoubtedEvents = field(init=False)
     #: When the log had lost its data; None if it has not.
     _lost_at: Timestamp | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
+        self._doubted = DoubtedEvents(self.clock, self.keeper, self._decide)
+        #: Return once no event waits for the database.
+        self.settled = self._doubted.settled
         self.tracker.hand_over(_everybody)
         self.stream.carry(self._as_owned, self._follow)
 
@@ -78,12 +80,14 @@ class OwnedUsers:
 
     def decide(self, by: Lease, event: Event) -> "asyncio.Future[None]":
         """Take in *event*, which the node *by* has heard; return what `Intake.accept` returns."""
-        if isinstance(event, StatusSet) and self.keeper.is_failing:
-            deciding = asyncio.ensure_future(self._decide_once_saved(event))
-            self._deciding.add(deciding)
-            deciding.add_done_callback(self._deciding.discard)
-            deciding.add_done_callback(retrieve)
-            return deciding
+        if self._doubted.has_to_wait(event):
+            return self._doubted.wait(by, event)
+        return self._decide(by, event)
+
+    def _decide(self, by: Lease, event: Event) -> "asyncio.Future[None]":
+        if partition_of(event.user_id) not in self._partitions:
+            # The user may have another owner by now. What polls say is said again to that owner.
+            return self.intake.accept(event) if isinstance(event, StatusSet) else done()
         merged = self._vouchers.merge(by, event)
         return done() if merged is None else self.intake.decide(merged)
 
@@ -136,11 +140,6 @@ class OwnedUsers:
         """Learn that the log has lost its data."""
         self._lost_at = self.clock.now()
         self.background.run(self._compare_with_store())
-
-    async def _decide_once_saved(self, event: StatusSet) -> None:
-        """Decide once the database works again; raise `StorageUnavailable`, and tell nothing."""
-        await asyncio.shield(self.keeper.try_again())
-        await asyncio.shield(self.intake.accept(event))  # the user may have another owner by now
 
     def _told_again(self, are_theirs: Callable[[UserId], bool]) -> list[Change]:
         """Return the changes that other nodes may have missed when the log lost its data."""

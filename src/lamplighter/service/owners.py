@@ -120,6 +120,7 @@ class Owners:
         self._decide_waiting(partitions)
 
     async def drained(self) -> None:
+        await self.users.settled()
         await self.publisher.published()
         await self.stream.flushed()
         try:
