@@ -7,14 +7,16 @@ import pytest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from lamplighter.devtools.http import HttpClient
 from lamplighter.errors import LimitExceeded, NotFound, ShuttingDown
 from lamplighter.ports import Json
-from lamplighter.web.application import Application
+from lamplighter.web.application import Application, send_json
 from lamplighter.web.body import read
-from lamplighter.web.routes import ClientRoute, MatrixRoute, json_response
+from lamplighter.web.routes import ClientRoute, MatrixRoute, NothingElse, json_response
 from tests.web.clients import client_of
 
 CORS = {
@@ -176,3 +178,24 @@ async def test_a_malformed_path_is_refused(client: HttpClient) -> None:
     """A path parameter that is not UTF-8 is M_INVALID_PARAM."""
     response = await client.request("PUT", f"{ECHO}/%FF", json={})
     assert (response.status, response.json["errcode"]) == (400, "M_INVALID_PARAM")
+
+
+async def test_a_path_that_begins_like_no_route() -> None:
+    """It is another server's at one look: no route is asked. Percent-encoding hides no route."""
+    asked: list[str] = []
+
+    class Asked(MatrixRoute):
+        def matches(self, scope: Scope) -> tuple[Match, Scope]:
+            asked.append(scope["path"])
+            return super().matches(scope)
+
+    async def otherwise(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send_json(send, 200, b'"elsewhere"')
+
+    routes = [Asked("GET", "/ours/{one}", echo), NothingElse("/own")]
+    client = client_of(Application(routes, otherwise))
+    assert (await client.request("GET", "/elsewhere/%2Fours/x")).json == "elsewhere"
+    assert asked == []
+    for path, status in (("/ours/x%2Fy", 200), ("/own/x", 404), ("/%6Fwn/x", 404)):
+        assert (await client.request("GET", path, json={})).status == status
+    assert "/ours/x/y" in asked

@@ -3,13 +3,21 @@
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from lamplighter.errors import InvalidParam
 from lamplighter.web.application import Application
 from lamplighter.web.http.asgi import ENDS_WITH_CLIENT
-from lamplighter.web.routes import ClientRoute, MatrixRoute, ResourceRoute, json_response
+from lamplighter.web.routes import (
+    ChangingResources,
+    ClientRoute,
+    MatrixRoute,
+    NothingElse,
+    ResourceRoute,
+    beginnings_of,
+    json_response,
+)
 from tests.web.clients import client_of
 
 
@@ -51,6 +59,24 @@ def test_a_parameter_is_utf8() -> None:
     """A parameter that is not UTF-8 is M_INVALID_PARAM, by its name."""
     with pytest.raises(InvalidParam, match="one: not UTF-8"):
         found(MatrixRoute("GET", "/a/{one}", handler), b"/a/%FF")
+
+
+@pytest.mark.parametrize(
+    ("route", "beginnings"),
+    [
+        (MatrixRoute("GET", "/a/{one}/b", handler), ["/a/"]),
+        (MatrixRoute("GET", "/a", handler), ["/a"]),
+        (
+            ClientRoute("GET", "/presence/{user}/status", handler),
+            ["/_matrix/client/v3/presence/", "/_matrix/client/r0/presence/"],
+        ),
+        (NothingElse("/_ours"), ["/_ours"]),
+        (ChangingResources(dict), None),
+    ],
+)
+def test_how_the_paths_of_a_route_begin(route: BaseRoute, beginnings: list[str] | None) -> None:
+    """All paths of a route begin with what stands before its first parameter, or with anything."""
+    assert beginnings_of(route) == beginnings
 
 
 def test_another_method_is_a_partial_match() -> None:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from lamplighter.errors import MethodNotAllowed, NotJson, Unrecognized
 from lamplighter.web.errors import error_response, is_expected
 from lamplighter.web.http.settings import ErrorResponse
+from lamplighter.web.routes import beginnings_of
 
 __all__ = [
     "JSON_HEADERS",
@@ -47,6 +48,9 @@ class Application:
         """*otherwise* answers what no route answers; Matrix's errors do if it is None."""
         self._routes = routes
         self._otherwise = otherwise
+        self._beginnings = tuple(it for route in routes for it in beginnings_of(route) or ())
+        #: The routes whose paths may begin with anything.
+        self._of_any_path = [route for route in routes if beginnings_of(route) is None]
         self._router = Router(routes, redirect_slashes=False, default=_unrecognized)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,7 +87,12 @@ class Application:
         await self._router({**scope, "app": self}, receive, send_with_cors)
 
     def _has_route(self, scope: Scope) -> bool:
-        return any(route.matches(scope)[0] is not Match.NONE for route in self._routes)
+        """Tell whether a route has the path. Most paths are another server's: one look tells."""
+        may_be_ours = scope["path"].startswith(self._beginnings) or scope["raw_path"].decode(
+            "latin-1"
+        ).startswith(self._beginnings)
+        routes = self._routes if may_be_ours else self._of_any_path
+        return any(route.matches(scope)[0] is not Match.NONE for route in routes)
 
 
 async def send_error(scope: Scope, send: Send, error: Exception) -> None:

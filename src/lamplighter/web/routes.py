@@ -22,6 +22,7 @@ __all__ = [
     "NothingElse",
     "ResourceRoute",
     "Route",
+    "beginnings_of",
     "decoded",
     "json_response",
 ]
@@ -126,6 +127,16 @@ class ChangingResources(BaseRoute):
             self._resources = resources
             self._routes = [ResourceRoute(path, it) for path, it in resources.items()]
         return self._routes
+
+
+def beginnings_of(route: BaseRoute) -> Sequence[str] | None:
+    """Return the texts with one of which all paths of *route* begin; None if there is none."""
+    if isinstance(route, ClientRoute):
+        older = route.path.replace(_PREFIX.decode(), _OLDER_PREFIX.decode())
+        return [route.path.partition("{")[0], older.partition("{")[0]]
+    if isinstance(route, Route | Mount):
+        return [route.path.partition("{")[0]]
+    return None
 
 
 def json_response(

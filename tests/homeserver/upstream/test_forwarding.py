@@ -15,6 +15,7 @@ from lamplighter.ports import RequestHead
 from lamplighter.web.bodies import BodiesInTime
 from lamplighter.web.http.connection import MOST_UNREAD
 from tests.homeserver.upstream.wires import FakeHomeserver, Wire
+from tests.service.counting import counted_functions
 from tests.web.http.peer import Peer, Site, settle
 
 GET = "GET /a HTTP/1.1\r\nHost: hs\r\n\r\n"
@@ -57,6 +58,24 @@ class Front:
 async def front(homeserver: FakeHomeserver, upstream: UpstreamClient, clock: FakeClock) -> Front:
     """A server in front of the homeserver."""
     return Front(homeserver, upstream, clock)
+
+
+async def test_headers_that_repeat(front: Front) -> None:
+    """The header fields for the homeserver are written once for the requests with the same headers
+    that come from one address.
+    """
+    written = []
+    for address in ("192.0.2.7", "192.0.2.7", "192.0.2.8", "192.0.2.7"):
+        peer = front.site.peer(address=address)
+        with counted_functions("upstream/forwarding.py") as calls:
+            await front.asks(GET, peer)
+        written.append(calls["UpstreamClient.fields"])
+        known = KNOWN.replace("192.0.2.7", address)
+        assert front.wire.received == f"GET /a HTTP/1.1\r\nhost: hs\r\n{known}\r\n"
+        front.wire.send(OK)
+        await settle()
+        assert peer.received == OK_SENT
+    assert written == [1, 0, 1, 0]
 
 
 @pytest.mark.parametrize(

@@ -44,9 +44,11 @@ async def settle() -> None:
 class FakeTransport(asyncio.Transport):
     """A transport whose other end a test holds."""
 
-    def __init__(self, protocol: asyncio.Protocol, *, tls: bool = False) -> None:
+    def __init__(
+        self, protocol: asyncio.Protocol, *, tls: bool = False, address: str = "192.0.2.7"
+    ) -> None:
         extra: dict[str, object] = {
-            "peername": ("192.0.2.7", 4711),
+            "peername": (address, 4711),
             "sockname": ("192.0.2.1", 8008),
         }
         super().__init__(extra | {"sslcontext": object()} if tls else extra)
@@ -127,10 +129,12 @@ class FakeTransport(asyncio.Transport):
 class Peer:
     """A client with one connection."""
 
-    def __init__(self, connection: Connection | None, *, tls: bool = False) -> None:
+    def __init__(
+        self, connection: Connection | None, *, tls: bool = False, address: str = "192.0.2.7"
+    ) -> None:
         assert connection is not None, "there is no room"
         self.connection = connection
-        self.transport = FakeTransport(self.connection, tls=tls)
+        self.transport = FakeTransport(self.connection, tls=tls, address=address)
         self.connection.connection_made(self.transport)
 
     def send(self, data: str | bytes) -> None:
@@ -248,6 +252,6 @@ class Site:
     def _count_refused(self) -> None:
         self.refused += 1
 
-    def peer(self, *, tls: bool = False) -> Peer:
+    def peer(self, *, tls: bool = False, address: str = "192.0.2.7") -> Peer:
         """Return a client that has just connected."""
-        return Peer(self.server.connect(), tls=tls)
+        return Peer(self.server.connect(), tls=tls, address=address)

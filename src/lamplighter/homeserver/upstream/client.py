@@ -228,7 +228,7 @@ class UpstreamClient:
         self,
         method: str,
         target: bytes,
-        headers: Headers,
+        fields: bytes,
         length: int | None = None,
         body: bytes = b"",
         *,
@@ -236,10 +236,11 @@ class UpstreamClient:
     ) -> UpstreamExchange:
         """Send a request whose body has *length* bytes, or is `CHUNKED`; None is no body.
 
+        *fields* are headers, of which `fields` has made them.
         *body* is its beginning, and the caller sends the rest of it. *time_limit* is how long the
         caller waits for the head of the answer, or for all of it, once there is a connection.
         """
-        data = self._head(method, target, self.fields(headers), length)
+        data = self._head(method, target, fields, length)
         if body:
             data += chunk(body) if length == CHUNKED else body
         idle = self._take_idle()

@@ -12,6 +12,7 @@ byte: such a head is parsed once for all connections.
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final, TypeVar, cast
 
 import httptools
@@ -36,7 +37,7 @@ T = TypeVar("T")
 MOST_ANSWER_HEAD: Final = 64 * 1024
 #: How many bytes of a body may wait for the caller before the connection reads no more. It is
 #: exceeded by at most what the event loop reads at a time.
-MOST_UNTAKEN: Final = 64 * 1024
+MOST_UNTAKEN: Final = 256 * 1024
 
 _VERSIONS: Final = ("1.1", "1.0")
 _LAST_INTERIM: Final = 199
@@ -437,6 +438,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._wake()
 
 
+@lru_cache(64)  # there are few limits, and each request has some
 def _ticks(limit: timedelta) -> int:
     """Return after how many ticks *limit* has passed, the one under way not counted."""
     return -(-limit // TICK) + 1

@@ -29,6 +29,7 @@ from lamplighter.errors import Malformed
 from lamplighter.homeserver.upstream.client import CHUNKED, UpstreamClient, UpstreamExchange
 from lamplighter.homeserver.upstream.headers import end_to_end, forwarded_headers
 from lamplighter.ports import RequestHead
+from lamplighter.recent import Recent
 from lamplighter.web.bodies import EACH_PART_IN_TIME
 from lamplighter.web.http.asgi import ENDS_WITH_CLIENT, HAS_QUERY
 from lamplighter.web.http.request import Headers
@@ -37,6 +38,9 @@ __all__ = ["Forwarding", "Watch", "Watching", "watch_nothing"]
 
 #: How long the homeserver may take until its answer begins: joins of large rooms take minutes.
 _TO_ANSWER: Final = timedelta(minutes=10)
+#: Bytes of memory for headers that are remembered, and for each byte of them.
+_MOST_FIELDS: Final = 16 * 1024 * 1024
+_BYTES_OF_A_BYTE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,8 @@ class Forwarding:
         self._client = client
         self._trusts = trusts
         self._watch = watch
+        #: Fields for the homeserver, by headers, address and scheme: clients repeat their headers.
+        self._fields: Recent[tuple[object, str, str], bytes] = Recent(_MOST_FIELDS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         for key in (ENDS_WITH_CLIENT, EACH_PART_IN_TIME):
@@ -124,16 +130,24 @@ class Forwarding:
         if length and b"expect" not in named:
             body, is_whole = await _part(receive)
         path, query = scope["raw_path"], scope["query_string"]
-        peer = _peer(scope)
         exchange = await self._client.open(
             scope["method"],
             b"%b?%b" % (path, query) if scope[HAS_QUERY] else path,
-            forwarded_headers(headers, peer, scope["scheme"], self._trusts),
+            self._fields_of(headers, _peer(scope), scope["scheme"]),
             length,
             body,
             time_limit=_TO_ANSWER,
         )
         return exchange, is_whole
+
+    def _fields_of(self, headers: Headers, peer: str, scheme: str) -> bytes:
+        """Return the header fields for the homeserver; those of headers that repeat are there."""
+        asked = (tuple(headers), peer, scheme)
+        fields = self._fields.peek(asked)
+        if fields is None:
+            fields = self._client.fields(forwarded_headers(headers, peer, scheme, self._trusts))
+            self._fields.put(asked, fields, _BYTES_OF_A_BYTE * len(fields))
+        return fields
 
 
 class _Copy:

@@ -30,6 +30,8 @@ _HOP_BY_HOP: Final = frozenset(
     {b"connection", b"http2-settings", b"keep-alive", b"te", b"trailer", b"transfer-encoding"}
     | {b"upgrade"}
 )
+#: Fields for proxies begin with this.
+_PROXY: Final = b"proxy-"
 #: What ends here of a request: `Expect: 100-continue` is answered by this server.
 _OF_TRUSTED: Final = _HOP_BY_HOP | {b"expect"}
 _OF_CLIENT: Final = _OF_TRUSTED | _ADDRESSES
@@ -45,10 +47,13 @@ def end_to_end(headers: Headers, dropped: frozenset[bytes] = _HOP_BY_HOP) -> Hea
 
     *dropped* are the names of those that always end here.
     """
+    names = dict(headers)
+    if names.keys().isdisjoint(dropped) and _PROXY not in b" ".join(names):
+        return list(headers)  # as nearly all answers
     for name, value in headers:
         if name == b"connection" and (options := value.lower()) not in _NAMES_NOTHING:
             dropped |= {it.strip() for it in options.split(b",")} - _NEVER_HOP_BY_HOP
-    return [it for it in headers if it[0] not in dropped and it[0][:6] != b"proxy-"]
+    return [it for it in headers if it[0] not in dropped and it[0][:6] != _PROXY]
 
 
 def forwarded_headers(

@@ -146,9 +146,10 @@ class WatchRequests:
             token = access_token(head.headers, query.encode("latin-1"))
         except MissingToken:
             return None
-        found = _CLIENT.fullmatch(path)
+        rows = self._table.get(method, ())  # none for a GET
+        found = _CLIENT.fullmatch(path) if rows else None
         rest = "" if found is None else found[1]
-        for row in self._table.get(method, ()):
+        for row in rows:
             if (matched := row.path.fullmatch(rest)) is not None:
                 answered = partial(self._answered, token, query, row.act, matched.groupdict())
                 before = partial(self._identify, token, query, head) if row.asks_before else None
