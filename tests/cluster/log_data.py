@@ -257,4 +257,6 @@ def _compare(alike: Mapping[str, str], node: _Node) -> None:
     for fact in sorted(alike.keys() | theirs.keys()):
         ours_is, theirs_is = alike.get(fact), theirs.get(fact)
         if ours_is != theirs_is:
-            raise NodesDiffer(f"{fact} is {ours_is} here, {theirs_is} at node {node.lease.node}")
+            raise NodesDiffer(
+                f"{fact}: {ours_is} at this node, {theirs_is} at node {node.lease.node}"
+            )

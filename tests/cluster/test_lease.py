@@ -280,7 +280,7 @@ async def test_nodes_that_differ(world: World) -> None:
     await other.agrees({"version": "2"}, lease)
     world.listener.take()
     world.holder.fail(LeaseLost("ended"))
-    assert await other.lives(9) == ["version is 1 here, 2 at node b"]
+    assert await other.lives(9) == ["version: 1 at this node, 2 at node b"]
     world.holder.agreed({"version": "2"})
     assert await other.lives(1) == []
     assert world.holder.lease is not None
@@ -288,8 +288,8 @@ async def test_nodes_that_differ(world: World) -> None:
     assert world.listener.take()[-1] == ("began", lease)
     await other.agrees({"version": "3"}, lease)
     world.holder.fail(LeaseLost("ended"))
-    assert await other.lives(12) == ["version is 2 here, 3 at node b"]
-    assert world.listener.take()[-1] == ("refused", "version is 2 here, 3 at node b")
+    assert await other.lives(12) == ["version: 2 at this node, 3 at node b"]
+    assert world.listener.take()[-1] == ("refused", "version: 2 at this node, 3 at node b")
     await other.log.leave(other.lease)
     await world.passes(timedelta(seconds=5))
     assert world.holder.lease is None

@@ -115,9 +115,9 @@ async def test_a_name_in_use(server: AnyLogServer) -> None:
 @pytest.mark.parametrize(
     ("alike", "fact"),
     [
-        ({"key": "1", "modules": "m"}, "modules is m here, None at node a"),
-        ({"key": "2"}, "key is 2 here, 1 at node a"),
-        ({}, "key is None here, 1 at node a"),
+        ({"key": "1", "modules": "m"}, "modules: m at this node, None at node a"),
+        ({"key": "2"}, "key: 2 at this node, 1 at node a"),
+        ({}, "key: None at this node, 1 at node a"),
     ],
 )
 async def test_facts_that_differ(server: AnyLogServer, alike: dict[str, str], fact: str) -> None:
@@ -288,7 +288,7 @@ async def test_nodes_agree(server: AnyLogServer) -> None:
     await b.tell(b"x")
     assert payloads(await b.records(a.start)) == payloads(await a.records()) == [facts, b"x"]
     assert (await b.records(a.start))[0] == Agreed((await a.records())[0].position, a.lease, facts)
-    with pytest.raises(NodesDiffer, match="version is 1 here, 2 at node"):
+    with pytest.raises(NodesDiffer, match="version: 1 at this node, 2 at node"):
         await joined(server, "c")
     c = await server.log().join(NodeName("c"), NodeFacts("http://c.example", facts), BEGINNING)
     assert {it.lease for it in (await a.log.standing()).nodes} == {a.lease, b.lease, c}

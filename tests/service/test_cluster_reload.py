@@ -231,3 +231,18 @@ async def test_a_log_that_does_not_answer() -> None:
                 assert a.ended or (result.problem is None) == (nodes.in_use() == ["New", "New"])
                 if not a.ended:
                     await nodes.works()
+
+
+async def test_an_asker_that_stays_cut_off() -> None:
+    """Whenever the asker is cut off for good, whoever has asked it for the reload gets an answer."""
+    for at in range(0, 40, 2):
+        async with running("ab") as nodes:
+            reloading = asyncio.ensure_future(nodes.modules["a"].reload())
+            for _ in range(at):
+                await next_turn()
+            nodes.cluster.nodes["a"].log.way = Way.ANSWERS_LOST
+            await nodes.cluster.passes(15)
+            assert reloading.done()
+            nodes.cluster.nodes["a"].log.way = Way.OPEN
+            await nodes.cluster.passes(5)
+            assert len(set(nodes.in_use())) == 1

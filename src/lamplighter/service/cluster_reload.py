@@ -78,6 +78,8 @@ _log = structlog.get_logger(__name__)
 FACT_OF_MODULES: Final = "the modules"
 #: Each node has loaded and tried the modules within this time.
 _TRIED_WITHIN: Final = timedelta(minutes=1)
+#: Whoever has asked for a reload learns within this time whether all nodes have agreed.
+_AGREED_WITHIN: Final = timedelta(seconds=10)
 #: Each node holds within this time.
 _HELD_WITHIN: Final = timedelta(seconds=3)
 
@@ -234,13 +236,22 @@ class ClusterReload:
         except ClusterUnavailable as error:
             self.holder.fail(error)  # whether they have agreed is seen in the log
             problem = str(error)
-        while not round_.is_agreed:
-            if self._round is not round_:
-                raise ClusterUnavailable(problem)
-            self._news.clear()
-            await self._news.wait()
+        try:
+            await within(self.clock, _AGREED_WITHIN, self._ended(round_))
+        except TimeoutError:
+            raise ClusterUnavailable(
+                f"whether all nodes have agreed is unknown as yet ({problem})"
+            ) from None
+        if not round_.is_agreed:
+            raise ClusterUnavailable(problem)
         assert round_.modules is not None  # this node uses them
         return round_.modules.needs_restart
+
+    async def _ended(self, round_: _Round) -> None:
+        """Return once the nodes have agreed, or this node knows that they have not."""
+        while not round_.is_agreed and self._round is round_:
+            self._news.clear()
+            await self._news.wait()
 
     def _check_that_it_goes_on(self, round_: _Round) -> None:
         if self._lease != round_.by or self._round is not round_:

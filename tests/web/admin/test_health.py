@@ -58,12 +58,15 @@ async def test_the_database() -> None:
 
 
 async def test_the_homeserver_behind() -> None:
-    """While a homeserver behind this server does not know it, the server is well, and not ready."""
+    """While a homeserver behind this server does not know it, the server is ready, and warns."""
     storage = Storage()
     storage.ready.opened()
     storage.homeserver_problem = "the homeserver does not know the registration"
     assert await answer(storage.http, "/health") == (200, {"status": "ok"})
-    assert await answer(storage.http, "/ready") == (503, {"status": "homeserver not set up"})
+    warning = {"warning": "homeserver not set up"}
+    assert await answer(storage.http, "/ready") == (200, {"status": "ready", **warning})
+    storage.node_problem = "no lease"
+    assert await answer(storage.http, "/ready") == (503, {"status": "no lease", **warning})
 
 
 async def test_the_node() -> None:

@@ -6,9 +6,12 @@ better.
 
 `/ready` tells whether to send clients here. It answers 200 `{"status": "ready"}` if the modules are
 loaded, the server listens on all its addresses, and the database answers. Otherwise it answers 503
-with `starting`, `stopping`, `storage unavailable`, or `homeserver not set up` where the homeserver
-behind this server does not know its registration, or does not reach it. A node of a cluster answers
-`no lease` while it cannot write, and `catching up` while it is behind the other nodes.
+with `starting`, `stopping`, or `storage unavailable`. A node of a cluster answers `no lease` while
+it cannot write, and `catching up` while it is behind the other nodes.
+
+Where the homeserver behind this server does not know its registration, or does not reach it, the
+answer has a warning. It is no reason to send clients elsewhere: another server has the same
+homeserver. And a homeserver that comes through the load balancer would never reach this server.
 """
 
 from collections.abc import Awaitable, Callable
@@ -79,7 +82,7 @@ class Ready:
 
     async def get(self, _request: Request) -> Response:
         """Answer everybody."""
-        status = str(self._stage)
+        status, warning = str(self._stage), {}
         if self._stage is _Stage.READY:
             try:
                 await self._look_into_storage()
@@ -88,8 +91,9 @@ class Ready:
                 works = False
             if not works:
                 status = "storage unavailable"
-            elif self._homeserver_problem() is not None:
-                status = "homeserver not set up"
             elif (problem := self._node_problem()) is not None:
                 status = problem
-        return json_response({"status": status}, status=200 if status == _Stage.READY else 503)
+            if self._homeserver_problem() is not None:
+                warning = {"warning": "homeserver not set up"}
+        code = 200 if status == _Stage.READY else 503
+        return json_response({"status": status, **warning}, status=code)
