@@ -195,18 +195,20 @@ class MemoryLog:
         self._server.way_has_changed()
 
     async def join(self, name: NodeName, facts: NodeFacts, floor: StreamPosition) -> Lease:
-        def work() -> Lease:
+        def work() -> tuple[Birth, Lease]:
             least = max(floor, at_time(Timestamp(self._epoch)))
             data, now = self._server.data, self._server.now()
             if data is not None:
                 data.admit(name, facts, now)
             if data is None or self._knows_more(data, record_of(floor)):
                 data = self._server.begin(least)
-            lease = data.join(name, facts, least, now)
-            self._birth, self._epoch = data.birth, lease.epoch
-            return lease
+            return data.birth, data.join(name, facts, least, now)
 
-        return await self._answer(work)
+        birth, lease = await self._answer(work)
+        if birth != self._birth:
+            self._birth, self._read = birth, None
+        self._epoch = lease.epoch
+        return lease
 
     async def renew(self, lease: Lease, applied: StreamPosition) -> ClusterStanding:
         return await self._answer(
@@ -264,7 +266,7 @@ class MemoryLog:
         until = self._later(longest)
         while True:
             wakes = self._server.wakes
-            news = await self._answer(lambda: self._news(lease, after, inbox_after))
+            news, self._read = await self._answer(lambda: self._news(lease, after, inbox_after))
             if news.records or news.messages or self._server.clock.now() >= until:
                 return news
             await self._server.change(until, wakes)
@@ -287,16 +289,17 @@ class MemoryLog:
             raise LeaseLost("the log has lost its data, and all leases")
         return data
 
-    def _news(self, lease: Lease, after: StreamPosition, inbox_after: MessageId) -> LogNews:
+    def _news(
+        self, lease: Lease, after: StreamPosition, inbox_after: MessageId
+    ) -> tuple[LogNews, StreamPosition | None]:
+        """Return what there is to read, and the newest record that the node has read then."""
         data = self._known_data()
         if after == self._read and not data.has(after):
             raise LogLost("the log has lost records that this node has read")
         news = data.news(lease, after, inbox_after)
         if news.records:
-            self._read = news.records[-1].position
-        elif data.has(after):
-            self._read = after
-        return news
+            return news, news.records[-1].position
+        return news, after if data.has(after) else self._read
 
     def _known_data(self) -> LogData:
         data = self._server.known()

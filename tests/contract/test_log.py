@@ -29,7 +29,7 @@ from lamplighter.errors import (
     NodesDiffer,
 )
 from lamplighter.ids import StreamPosition
-from tests.contract.logs import AnyLogServer, joined
+from tests.contract.logs import FACTS, AnyLogServer, joined
 
 HOUR: Final = at_time(Timestamp(3_600_000))
 LONG: Final = timedelta(seconds=30)
@@ -522,6 +522,23 @@ async def test_epochs_after_a_loss(server: AnyLogServer) -> None:
     assert epochs == sorted(set(epochs))
 
 
+async def test_reading_where_other_data_were(server: AnyLogServer) -> None:
+    """A node that has joined again reads the new log from anywhere, also from a position that was a
+    record of the lost one.
+    """
+    ahead = StreamPosition((await joined(server, "a")).start + HOUR)
+    await server.lose_data()
+    a, b = await joined(server, "a", ahead), await joined(server, "b")
+    await b.tell(b"old", count=5)
+    [old] = await a.records()
+    await server.lose_data()
+    again = await joined(server, "b", ahead, log=b.log)
+    new = await again.tell(b"new", count=10)
+    assert again.start < old.position < new
+    a = await joined(server, "a", log=a.log)
+    assert payloads(await a.records(old.position)) == [b"new"]
+
+
 async def test_an_older_copy(server: AnyLogServer) -> None:
     """Who has read what the log has lost does not take the rest for the log that it knows."""
     a = await joined(server, "a")
@@ -590,6 +607,22 @@ async def test_a_server_that_stands_still(server: AnyLogServer) -> None:
                 await call
     await a.tell(b"2")
     assert payloads(await a.records()) in ([b"1", b"2"], [b"2"], [b"2", b"1"])
+
+
+async def test_a_join_that_is_not_answered(server: AnyLogServer) -> None:
+    """A node that does not know whether it has joined has not: other data are not its own."""
+    a = await joined(server, "a")
+    await server.lose_data()
+    with server.frozen():
+        facts = NodeFacts("http://a.example", FACTS)
+        joining = asyncio.ensure_future(a.log.join(NodeName("a"), facts, BEGINNING))
+        await turns_until_idle()
+        server.clock.advance(seconds=1)
+        with pytest.raises(LogUnreachable):
+            await joining
+    await joined(server, "b")
+    with pytest.raises(LogLost):
+        await a.log.head()
 
 
 async def test_whoever_goes_while_waiting(server: AnyLogServer) -> None:
