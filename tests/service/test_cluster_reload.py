@@ -234,7 +234,7 @@ async def test_a_log_that_does_not_answer() -> None:
 
 
 async def test_an_asker_that_stays_cut_off() -> None:
-    """Whenever the asker is cut off for good, whoever has asked it for the reload gets an answer."""
+    """Whenever the asker is cut off for good, whoever has asked it for a reload gets an answer."""
     for at in range(0, 40, 2):
         async with running("ab") as nodes:
             reloading = asyncio.ensure_future(nodes.modules["a"].reload())
