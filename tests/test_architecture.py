@@ -33,7 +33,7 @@ STORIES: Final = {
     "examples": "the modules in examples/, each as its author would test it",
     "federation_interop": "a real Synapse at the other end",
     "interop": "clients and servers that others wrote",
-    "models": "the cluster as a small state machine, and all that it can come to",
+    "models": "the cluster as a small state machine, and nodes that follow it",
     "properties": "random worlds against an oracle",
     "scenarios": "whole stories on the fake clock",
     "homeserver/test_random_nodes.py": "clients that go from node to node",

@@ -14,15 +14,16 @@ no bytes and no network: a world is a value (`worlds.py`), and each step gives a
 - **A PUT** goes to the owner, who decides; its record is written; the owner reads it back and saves
   it; the database refuses what is older than what it has; then the client is answered.
 - **A poll**: its node tells the owner that the device polls. When no node says so, the grace
-  begins, and after it the user is told to be offline. Whoever takes a partition begins the grace
-  anew.
+  begins, and after it the user is told to be offline. It begins with a PUT, too, if the device
+  does not poll. Whoever takes a partition begins the grace anew.
 - **A token** is a place in the log. A node that has not read that far does not answer. Others tell
   what is new after it, by the rooms as they are where the node has read to.
 - **A read that does not wait** asks first where the log ends.
 
 `steps` are what nodes do by themselves, in any order; time passes (`tick`) when nothing is left to
 do. So a message takes less than a tick, if its way is open. `acts` are what befalls the cluster, at
-any moment. A message is heard in the step in which it is said: one that is lost is said again.
+any moment. What nodes say of polls is heard in the step in which it is said, and a PUT lies in the
+owner's inbox: one that is lost with its owner is said again.
 
 Each rule of `Design` can be switched off, and `test_cluster.py` shows which promise is then broken.
 The log does not lose its data here; `tests/scenarios/test_random_clusters.py` has that.
@@ -32,7 +33,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from tests.models.promises import is_about, told_viewer
+from tests.models.befalling import Befalling
 from tests.models.puts import again_put, ended_put, moved_put, saved_put
 from tests.models.worlds import (
     NOBODY,
@@ -52,11 +53,9 @@ from tests.models.worlds import (
     lives_at,
     node_at,
     owner,
-    process_of,
     replaced,
-    shares,
-    truth,
     with_node,
+    without_polls,
 )
 
 __all__ = ["Design", "Step"]
@@ -66,117 +65,8 @@ Step: TypeAlias = tuple[tuple[str | int, ...], World]
 
 
 @dataclass(frozen=True)
-class Design:
-    """The rules of a cluster. Durations are in ticks; a node renews its lease with each tick."""
-
-    lease: int = 2
-    out: int = 1
-    grace: int = 3
-    #: A PUT is answered after so long, if only with an error.
-    patience: int = 10
-    appends_are_fenced: bool = True
-    behind_a_token_is_no_answer: bool = True
-    tokens_say_what_was_read: bool = True
-    rooms_come_in_order: bool = True
-    reads_ask_first: bool = True
-    saved_before_acknowledged: bool = True
-    saves_never_go_back: bool = True
-    take_over_begins_the_grace: bool = True
-    cut_off_counts_itself_out: bool = True
-
-    # --- what befalls a cluster -----------------------------------------------------------
-
-    def tick(self, world: World) -> World:
-        """Let time pass: all that can be done without it is done."""
-        now = world.now + 1
-        # A poll counts once an owner knows of it: one that began while its owner stood still, and
-        # the grace was as good as over, may come too late.
-        seen = tuple(now if user in world.known else world.seen[user] for user in USERS)
-        return world._replace(now=now, seen=seen)
-
-    def start(self, world: World, number: int) -> World:
-        """Start a process that gets a lease, and has read what there is."""
-        epoch = world.epochs + 1
-        node = Node(epoch, world.now, world.now, len(world.log))
-        lease = Lease(epoch, world.now + self.lease)
-        return with_node(world, number, node)._replace(
-            epochs=epoch, leases=replaced(world.leases, number, lease)
-        )
-
-    def kill(self, world: World, number: int) -> World:
-        """Let a process vanish."""
-        puts = tuple(
-            it._replace(edge=None) if it.edge == number else it
-            for it in world.puts
-            if (it.edge, it.stage) != (number, Stage.WAITS)
-        )
-        world = _without_polls(world, number, frozenset(USERS))
-        return with_node(world, number, None)._replace(puts=puts)
-
-    def turn(self, world: World, number: int, way: Way) -> World:
-        """Let a process be cut off, stand still, or go on. Clients leave one that stands still."""
-        if way is Way.FROZEN:
-            world = _without_polls(world, number, frozenset(USERS))
-        node = node_at(world, number)
-        if way is Way.CUT:
-            node = node._replace(hears=False)
-        elif node.way is Way.FROZEN:
-            # Its timers are due.
-            node = node._replace(looked=min(node.looked, world.now - 1), hears=True)
-        return with_node(world, number, node._replace(way=way))
-
-    def put(self, world: World, user: int, number: int) -> World:
-        """Let a client PUT a status at a node."""
-        count = world.number + 1
-        new = Put(user, count, world.now + self.patience, number)
-        return world._replace(puts=(*world.puts, new), number=count)
-
-    def poll(self, world: World, user: int, number: int | None) -> World:
-        """Let a user's client poll at another node, or nowhere."""
-        for it in NODES:
-            world = _without_polls(world, it, frozenset({user}))
-        if number is not None:
-            node = node_at(world, number)
-            world = with_node(world, number, node._replace(polls=node.polls | {user}))
-        return world
-
-    def meet(self, world: World, user: int, *, meets: bool) -> World:
-        """Let a user begin, or cease, to share a room with the viewer: the log has it in order."""
-        record = Record(What.MET if meets else What.PARTED, NOBODY, user)
-        return world._replace(log=(*world.log, record))
-
-    def ask(self, world: World, number: int) -> World:
-        """Let the viewer's client poll at a node, with its token; the world is the same if in vain.
-
-        The answer has, of each user, what is new after the token where the node has read to.
-        """
-        node, since = node_at(world, number), world.token
-        if node.is_out or (node.read < since and self.behind_a_token_is_no_answer):
-            return world
-        until = node.read if self.tokens_say_what_was_read else len(world.log)
-        read = world.log[: node.read]
-        for user in USERS:
-            places = [it for it in range(since, node.read) if is_about(world.log[it], user)]
-            if not places:
-                continue
-            rooms = read if self.rooms_come_in_order else read[:since]
-            told = last_told(read, user)[1] if shares(rooms, user) else truth((), user)
-            world = told_viewer(world, user, told, places[-1] + 1, read)
-        if until < since:
-            # What was told of is before the token, and will be after it.
-            world = world._replace(broken="told again")
-        return world._replace(token=until)
-
-    def get(self, world: World, user: int, number: int) -> World:
-        """Let somebody GET a user's status at a node."""
-        node = node_at(world, number)
-        is_current = node.way is Way.OPEN and node.read == len(world.log) and node.epoch != NOBODY
-        if node.is_out or (self.reads_ask_first and not is_current):
-            return world
-        place, _value = last_told(world.log[: node.read], user)
-        if place < world.acknowledged[user]:
-            return world._replace(broken="a read misses what was acknowledged")
-        return world
+class Design(Befalling):
+    """The rules of a cluster, what befalls it, and what its nodes do by themselves."""
 
     # --- what nodes do by themselves ------------------------------------------------------
 
@@ -188,6 +78,8 @@ class Design:
                 continue
             if node.looked < world.now:
                 yield ("look", number), self._look(world, number, node)
+            if node.wanted:
+                yield ("take", number), self._take(world, number, node)
             if node.hears and node.way is Way.OPEN and node.read < len(world.log):
                 yield ("read", number), self._read(world, number, node)
             yield from self._hear_of_polls(world, number, node)
@@ -196,28 +88,60 @@ class Design:
             yield from self._go_on(world, put)
 
     def may(self, world: World) -> Iterator[Step]:
-        """Give what an owner may do, now or later: tell that a user is offline."""
+        """Give what nodes may do, now or later: tell that a user is offline, for example."""
         for number in NODES:
             node = world.nodes[number]
             if node is None or node.way is Way.FROZEN:
                 continue
             for user in USERS:
-                idle = node.idle[user]
-                if idle is None or world.now - idle < self.grace:
-                    continue
                 value = self._value_at(world, node, user)
-                if value is not None and value[0] and self._owns(world, node, user):
-                    after = self._tell(world, number, user, (False, value[1]))
-                    is_early = world.now - world.seen[user] < self.grace
-                    if is_early and len(after.log) > len(world.log):
-                        after = after._replace(broken="offline, and the client polls")
-                    yield ("offline", user), after
+                if value is not None and self._owns(world, node, user):
+                    yield from self._tell_in_time(world, number, user, value)
+            if self.nodes_may_be_late and node.way is Way.CUT and node.epoch:
+                yield ("give up", number), self._lose(world, number)
+        for put in world.puts:
+            edge = None if put.edge is None else world.nodes[put.edge]
+            if edge is not None and put.stage is Stage.WAITS and put.until is not None:
+                epoch = owner(world.log[: edge.read], put.user)
+                yield from self._say(world, put, edge, epoch)
+
+    def _tell_in_time(self, world: World, number: int, user: int, value: Value) -> Iterator[Step]:
+        if value[0] and self._grace_is_over(world, node_at(world, number), user):
+            after = self._tell(world, number, user, (False, value[1]))
+            is_early = world.now - world.seen[user] < self.grace
+            if is_early and len(after.log) > len(world.log):
+                after = after._replace(broken="offline, and the client polls")
+            yield ("offline", user), after
+        elif self.nodes_may_be_late:
+            yield from self._tell_late(world, number, user, value)
+
+    def _tell_late(self, world: World, number: int, user: int, value: Value) -> Iterator[Step]:
+        """Tell of a poll that may have ended, and what could not be told with the last lease."""
+        node = node_at(world, number)
+        if not value[0] and user in world.unheard:
+            heard = node._replace(idle=replaced(node.idle, user, world.now))
+            after = with_node(world, number, heard)._replace(unheard=world.unheard - {user})
+            yield ("online late", user), self._tell(after, number, user, (True, value[1]))
+        if node.untold[user]:
+            status = (True, node.untold[user])
+            told = node._replace(untold=replaced(node.untold, user, 0))
+            yield (
+                ("told late", user),
+                self._tell(with_node(world, number, told), number, user, status),
+            )
+
+    def _grace_is_over(self, world: World, node: Node, user: int) -> bool:
+        if self.nodes_may_be_late and not any(it[0] == user for it in node.vouched):
+            return world.now - world.seen[user] >= self.grace
+        idle = node.idle[user]
+        return idle is not None and world.now - idle >= self.grace
 
     def _look(self, world: World, number: int, node: Node) -> World:
         """Renew the lease or get another, and look who lives."""
         node = node._replace(looked=world.now)
         if node.way is Way.CUT:
             return self._count_out(with_node(world, number, node), number)
+        node = node._replace(hears=True)
         if node.epoch and not lives(world, node.epoch):
             return self._count_out(self._lose(with_node(world, number, node), number), number)
         if node.epoch:
@@ -225,7 +149,7 @@ class Design:
         else:
             world = world._replace(epochs=world.epochs + 1)
             lease = Lease(world.epochs, world.now + self.lease)
-        node = node._replace(epoch=lease.epoch, renewed=world.now, hears=True, is_out=False)
+        node = node._replace(epoch=lease.epoch, renewed=world.now, is_out=False)
         world = world._replace(leases=replaced(world.leases, number, lease))
         missing = frozenset(by for _, by in node.vouched if not lives(world, by))
         node = self._without(node, missing & node.missing, world.now)._replace(missing=missing)
@@ -234,16 +158,28 @@ class Design:
             heir = user if user in ready | {number} else 1 - user
             current = owner(world.log, user)
             if not lives(world, current) and heir == number:
-                taken = Record(What.OWNED, node.epoch, user)
-                world = world._replace(log=(*world.log, taken))
+                node = node._replace(wanted=node.wanted | {user})
             elif current == node.epoch and heir != number:
                 node = node._replace(held=node.held | {user})
         return with_node(world, number, node)
+
+    def _take(self, world: World, number: int, node: Node) -> World:
+        """Take what no living node owns of what it wants."""
+        world = with_node(world, number, node._replace(wanted=frozenset()))
+        if node.way is Way.CUT:
+            return world
+        if not lives(world, node.epoch):
+            return self._lose(world, number)
+        free = [it for it in sorted(node.wanted) if not lives(world, owner(world.log, it))]
+        taken = tuple(Record(What.OWNED, node.epoch, it) for it in free)
+        return world._replace(log=world.log + taken)
 
     def _read(self, world: World, number: int, node: Node) -> World:
         """Read one record more."""
         record = world.log[node.read]
         node = node._replace(read=node.read + 1)
+        if record.what is What.TOLD:
+            node = node._replace(untold=replaced(node.untold, record.user, 0))
         if record.what is What.OWNED:
             vouched = frozenset(it for it in node.vouched if it[0] != record.user)
             since = world.now if self.take_over_begins_the_grace else world.now - self.grace
@@ -268,7 +204,9 @@ class Design:
                 if user in it.polls and said not in node.vouched and self._knows(world, it, user):
                     idle = replaced(node.idle, user, None)
                     heard = node._replace(vouched=node.vouched | {said}, idle=idle)
-                    knows = world._replace(known=world.known | {user})
+                    knows = world._replace(
+                        known=world.known | {user}, unheard=world.unheard - {user}
+                    )
                     yield ("polls", user, other), with_node(knows, number, heard)
                 elif user not in it.polls and said in node.vouched:
                     ended = self._without(node, frozenset({said[1]}), world.ended[user], user)
@@ -280,7 +218,7 @@ class Design:
     def _give(self, world: World, number: int, node: Node) -> Iterator[Step]:
         """Let another node own what should be its own, once all that was decided is saved."""
         for user in node.held:
-            unsaved = (it for it in world.puts if it.stage is not Stage.SAVED)
+            unsaved = (it for it in world.puts if it.stage not in (Stage.SAID, Stage.SAVED))
             if any((it.owner, it.user) == (node.epoch, user) for it in unsaved):
                 continue
             kept = with_node(world, number, node._replace(held=node.held - {user}))
@@ -298,12 +236,18 @@ class Design:
     def _go_on(self, world: World, put: Put) -> Iterator[Step]:
         edge = None if put.edge is None else world.nodes[put.edge]
         is_awake = edge is not None and edge.way is not Way.FROZEN
-        if is_awake and world.now >= put.until:
+        if is_awake and put.until is not None and world.now >= put.until:
             yield ("refuse", put.user), ended_put(world, put)
         if put.stage is Stage.WAITS:
             if edge is not None and is_awake:
-                yield from self._decide(world, put, edge)
+                yield from self._bring(world, put, edge)
             return
+        if put.stage is Stage.SAID:
+            yield from self._hear_of_put(world, put)
+            return
+        yield from self._go_on_at_owner(world, put)
+
+    def _go_on_at_owner(self, world: World, put: Put) -> Iterator[Step]:
         process = world.nodes[put.node]
         if process is not None and process.way is Way.FROZEN:
             return
@@ -311,7 +255,7 @@ class Design:
             # The database has it, whoever is the owner by now.
             yield ("save", put.user), saved_put(world, put, self.saves_never_go_back)
         elif process is None or process.epoch != put.owner:
-            yield ("again", put.user), again_put(world, put)
+            yield ("again", put.user), again_put(self._without_telling(world, put), put)
         elif put.stage is Stage.DECIDED:
             yield from self._write(world, put, process)
         elif put.stage is Stage.TOLD and process.read >= put.place:
@@ -323,23 +267,49 @@ class Design:
     def _is_careless(self) -> bool:
         return not self.saved_before_acknowledged
 
-    def _decide(self, world: World, put: Put, edge: Node) -> Iterator[Step]:
-        """Bring a PUT to the owner, if the node knows one and both are there."""
+    def _bring(self, world: World, put: Put, edge: Node) -> Iterator[Step]:
+        """Bring a PUT to the owner, if the node knows one."""
         epoch = owner(world.log[: edge.read], put.user)
-        number = process_of(world, epoch)
-        if number is None or edge.epoch == NOBODY or put.edge is None:
+        if edge.epoch == NOBODY or put.edge is None:
             return
-        process = node_at(world, number)
+        if epoch == edge.epoch:
+            yield from self._decide(world, put, put.edge, edge)
+        elif edge.hears:
+            yield from self._say(world, put, edge, epoch)
+
+    def _say(self, world: World, put: Put, edge: Node, epoch: int) -> Iterator[Step]:
+        if edge.way is Way.OPEN and lives(world, edge.epoch) and lives(world, epoch):
+            number = next(it for it in NODES if world.leases[it].epoch == epoch)
+            said = put._replace(stage=Stage.SAID, owner=epoch, node=number)
+            yield ("say", put.user), moved_put(world, put, said)
+
+    def _hear_of_put(self, world: World, put: Put) -> Iterator[Step]:
+        process = world.nodes[put.node]
+        if not lives(world, put.owner):
+            yield ("again", put.user), again_put(world, put)
+        elif process is None or process.epoch != put.owner:
+            return
+        elif process.way is Way.OPEN and process.hears:
+            yield from self._decide(world, put, put.node, process)
+
+    def _decide(self, world: World, put: Put, number: int, process: Node) -> Iterator[Step]:
+        """Decide as the owner; another than the owner says that it is none."""
+        epoch = process.epoch
         if put.user in process.held or not self._owns(world, process, put.user):
-            return
-        if number != put.edge and not self._hear_each_other(world, number, put.edge):
+            if put.stage is Stage.SAID:
+                yield ("elsewhere", put.user), again_put(world, put)
             return
         decided = put._replace(stage=Stage.DECIDED, owner=epoch, node=number)
         place, value = last_told(world.log[: process.read], put.user)
         if value == (True, put.number):
             # It was told by an owner that could not answer.
             decided = decided._replace(stage=Stage.TOLD, place=place)
-        yield ("decide", put.user), moved_put(world, put, decided)
+        if not any(it[0] == put.user for it in process.vouched):
+            # A device that does not poll stays for a grace.
+            idle = replaced(process.idle, put.user, world.now)
+            world = with_node(world, number, process._replace(idle=idle))
+        seen = replaced(world.seen, put.user, world.now)
+        yield ("decide", put.user), moved_put(world, put, decided)._replace(seen=seen)
 
     def _write(self, world: World, put: Put, process: Node) -> Iterator[Step]:
         value = (True, put.number)
@@ -348,6 +318,7 @@ class Design:
             told = put._replace(stage=Stage.TOLD, place=len(after.log))
             yield ("tell", put.user), moved_put(after, put, told)
             return
+        after = self._without_telling(after, put)
         yield ("tell in vain", put.user), again_put(after, put)
         if process.way is Way.CUT and self._may_write(world, put.owner, put.user):
             # The record has come, and its answer has not.
@@ -356,6 +327,14 @@ class Design:
                 ("tell unheard", put.user),
                 again_put(after, put)._replace(log=(*world.log, record)),
             )
+
+    def _without_telling(self, world: World, put: Put) -> World:
+        """Let the owner remember what it has decided, and could not tell."""
+        process = world.nodes[put.node]
+        if process is None or put.stage is not Stage.DECIDED or not self.nodes_may_be_late:
+            return world
+        untold = replaced(process.untold, put.user, put.number)
+        return with_node(world, put.node, process._replace(untold=untold))
 
     def _answer(self, world: World, put: Put) -> Iterator[Step]:
         if put.edge is None:
@@ -384,7 +363,7 @@ class Design:
         node = node_at(world, number)
         lost = node._replace(
             epoch=NOBODY, vouched=frozenset(), idle=(None, None), held=frozenset(),
-            missing=frozenset(),
+            wanted=frozenset(), missing=frozenset(),
         )  # fmt: skip
         leases = world.leases
         if node.way is Way.OPEN and leases[number].epoch == node.epoch:
@@ -398,7 +377,7 @@ class Design:
         if not is_late or node.is_out:
             return world
         world = self._lose(world, number)
-        world = _without_polls(world, number, frozenset(USERS))
+        world = without_polls(world, number, frozenset(USERS))
         return with_node(world, number, node_at(world, number)._replace(is_out=True))
 
     def _owns(self, world: World, node: Node, user: int) -> bool:
@@ -439,14 +418,3 @@ class Design:
                 idle = node.idle if left else replaced(node.idle, it, since)
                 node = node._replace(vouched=node.vouched - vouched | left, idle=idle)
         return node
-
-
-def _without_polls(world: World, number: int, users: frozenset[int]) -> World:
-    """The polls of *users* at a node end."""
-    node = world.nodes[number]
-    if node is None or not node.polls & users:
-        return world
-    for user in node.polls & users:
-        ended = replaced(world.ended, user, world.now)
-        world = world._replace(ended=ended, known=world.known - {user})
-    return with_node(world, number, node._replace(polls=node.polls - users))

@@ -22,6 +22,7 @@ class Scope:
     #: Which users change, and poll; at which nodes all of that is done.
     users: tuple[int, ...] = (0,)
     polls: bool = False
+    polls_at: tuple[int, ...] = NODES
     moves: bool = False
     asks: bool = False
     gets: bool = False
@@ -57,7 +58,7 @@ class Scope:
         for user in self.users:
             if self.gets:
                 yield ("get", user, number), design.get(world, user, number)
-            if self.polls and user not in node.polls:
+            if self.polls and number in self.polls_at and user not in node.polls:
                 yield ("poll", user, number), design.poll(world, user, number)
         if self.asks:
             yield ("ask", number), design.ask(world, number)

@@ -10,7 +10,9 @@ from typing import Final, NamedTuple, TypeAlias, TypeVar
 __all__ = [
     "NOBODY", "NODES", "UNTOLD", "USERS", "Lease", "Log", "Node", "Put", "Record", "Stage", "Value",
     "Way", "What", "World", "last_told", "lives", "lives_at", "node_at", "owner", "process_of",
-    "replaced", "shares", "truth", "with_node",
+    "replaced", "shares", "truth",
+    "with_node",
+    "without_polls",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -88,9 +90,12 @@ class Node(NamedTuple):
     #: As an owner: which user polls, by the epoch of which node; since when nobody says so.
     vouched: frozenset[tuple[int, int]] = frozenset()
     idle: tuple[int | None, ...] = (None, None)
+    #: By user: the PUT that it has decided and could not tell; 0 for none.
+    untold: tuple[int, ...] = (0, 0)
     #: The epochs that it has missed at its last look.
     missing: frozenset[int] = frozenset()
-    #: The partitions that it is about to give.
+    #: The partitions that it is about to take, and to give.
+    wanted: frozenset[int] = frozenset()
     held: frozenset[int] = frozenset()
 
 
@@ -99,6 +104,8 @@ class Stage(Enum):
 
     #: The node to which the client came looks for the owner.
     WAITS = "waits"
+    #: The message is in the owner's inbox.
+    SAID = "said"
     #: The owner has decided, and writes the record.
     DECIDED = "decided"
     TOLD = "told"
@@ -112,7 +119,8 @@ class Put(NamedTuple):
 
     user: int
     number: int
-    until: int
+    #: When it is refused; None while the node stands still to which it has come.
+    until: int | None
     #: The node to which the client came; None if nobody waits for an answer.
     edge: int | None
     stage: Stage = Stage.WAITS
@@ -147,6 +155,8 @@ class World(NamedTuple):
     seen: tuple[int, ...] = (0, 0)
     #: Of whose poll in flight some owner has heard.
     known: frozenset[int] = frozenset()
+    #: Whose poll has begun, perhaps ended, and no owner has heard of it.
+    unheard: frozenset[int] = frozenset()
     #: How many PUTs there have been.
     number: int = 0
     #: Which promise was broken in the step that led here.
@@ -218,3 +228,14 @@ def with_node(world: World, number: int, node: Node | None) -> World:
 def replaced(values: tuple[T, ...], index: int, value: T) -> tuple[T, ...]:
     """Return *values* with another one at an index."""
     return (*values[:index], value, *values[index + 1 :])
+
+
+def without_polls(world: World, number: int, users: frozenset[int]) -> World:
+    """Let the polls of *users* at a node end."""
+    node = world.nodes[number]
+    if node is None or not node.polls & users:
+        return world
+    for user in node.polls & users:
+        ended = replaced(world.ended, user, world.now)
+        world = world._replace(ended=ended, known=world.known - {user})
+    return with_node(world, number, node._replace(polls=node.polls - users))

@@ -70,11 +70,11 @@ class MachineClock:
         """Let no timer come."""
         self._stopped_at = self._clock.now()
 
-    def go_on(self) -> None:
-        """Let all timers come that were due."""
+    def go_on(self, first: Iterable[Callable[[], None]] = ()) -> None:
+        """Let *first* come, and all timers that were due."""
         self._stopped_at = None
         due, self._due = self._due, []
-        for callback in due:
+        for callback in [*first, *due]:
             callback()
 
     def come(self, callback: Callable[[], None]) -> None:

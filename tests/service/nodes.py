@@ -119,6 +119,7 @@ class Cluster:
         self.store = SharedStore()
         self.visibility = FakeVisibilityStore()
         self.people = people
+        self.settings = CoreSettings(HERE)
         #: The nodes whose homeserver was told that the stream has lost something.
         self.told_of_loss: list[str] = []
         #: In what a node that starts may not differ from those that live.
@@ -174,7 +175,7 @@ class Cluster:
         )
         recent = await read_recent(log, lease, standing)
         saved = with_recent(await self.store.load(), recent)
-        core = Core(CoreSettings(HERE), ports, self.rooms(name), saved)
+        core = Core(self.settings, ports, self.rooms(name), saved)
         await core.memory.restore()
         core.resuming.resume(news_of(recent))
         core.router.adopt(core.router.prepare())
