@@ -155,8 +155,8 @@ class Connections:
         if connection is None:
             return self._connect(requester, set_presence, is_first=is_first)
         said = connection.said
-        is_same = said.set_presence is (set_presence or _ONLINE)
-        if is_same and not is_first and set_presence not in self._activity:
+        is_same = said.set_presence is (set_presence or _ONLINE) and not is_first
+        if is_same and (set_presence not in self._activity or self._is_fresh(connection)):
             # As nearly every poll does: it takes the place of the one before it.
             said.in_flight += 1
             if said.ended:

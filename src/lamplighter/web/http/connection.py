@@ -158,13 +158,18 @@ class Connection(asyncio.Protocol):
             self.server.unblocked(self)
         cycle, self._cycle = self._cycle, None
         if cycle is not None:
-            self._count_ended()
+            self.server.answered_last()
             cycle.give_up()
         if self._time_limit is not None:
             self._end_time_limit()
         self.server.forget(self)
 
     # For the server.
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether a request is being answered."""
+        return self._cycle is not None
 
     def begin_time_limit(self) -> None:
         """Start, switch or stop the time limit for what this connection now waits for."""
@@ -280,12 +285,12 @@ class Connection(asyncio.Protocol):
         else:
             event = _ANSWERED
         cycle, self._cycle = self._cycle, None
-        self._count_ended()
         if self._time_limit is not None:  # that of what comes next begins anew
             self._end_time_limit()
         self._phase, action = next_step(self._phase, event)
         if action is not _GO_ON:
             self._do(action)
+            self.server.answered_last()
         elif cycle is not None and (self._held or self._reader.requests):
             self._go_on()
         self.server.timeouts.changed.add(self)
@@ -349,7 +354,6 @@ class Connection(asyncio.Protocol):
             return
         is_last = not request.keeps_alive or (self._has_left and not self._reader.requests)
         self._phase = _NONE_FOLLOWS if is_last else _ANOTHER_MAY_FOLLOW
-        self.server.under_way += 1
         direct = self.server.find_direct(request)
         if direct is None:
             self._cycle = AsgiCycle(self, request)
@@ -381,12 +385,6 @@ class Connection(asyncio.Protocol):
             self.abort()
         if is_paused:
             self._resume()
-
-    def _count_ended(self) -> None:
-        server = self.server
-        server.under_way -= 1
-        if not server.under_way:
-            server.all_answered()
 
     def _end_time_limit(self) -> None:
         assert self._time_limit is not None  # it runs

@@ -81,11 +81,15 @@ class HttpServer:
         #: Those that have a place, and no transport yet: a handshake of TLS may take long.
         self._coming: set[Connection] = set()
         self._is_stopping = False
-        #: How many requests are being answered. The connections count: polls are many.
-        self.under_way = 0
-        self._is_quiet = asyncio.Event()
+        #: Set when an answer ends after which the connection closes.
+        self._has_answered = asyncio.Event()
         self._is_empty = asyncio.Event()
         self._is_empty.set()
+
+    @property
+    def under_way(self) -> int:
+        """How many requests are being answered. To count is work in proportion to connections."""
+        return sum(connection.is_answering for connection in self._connections)
 
     @property
     def unsent(self) -> int:
@@ -158,10 +162,10 @@ class HttpServer:
             connection.abort()
 
     async def answered(self) -> None:
-        """Return once no request is being answered."""
+        """Return once no request is being answered; after `close`."""
         while self.under_way:
-            self._is_quiet.clear()
-            await self._is_quiet.wait()
+            self._has_answered.clear()
+            await self._has_answered.wait()
         while self.running:
             await asyncio.wait([cycle.task for cycle in self.running])
 
@@ -189,9 +193,9 @@ class HttpServer:
             self._arm()
         return True
 
-    def all_answered(self) -> None:
-        """Learn that no request is being answered any more."""
-        self._is_quiet.set()
+    def answered_last(self) -> None:
+        """Learn that the last answer of a connection is complete, or given up."""
+        self._has_answered.set()
 
     def blocked(self, connection: Connection, size: int) -> None:
         """Note that the client of *connection* has *size* bytes to read.
