@@ -1,11 +1,17 @@
 """How long the walk of a change is, by count: `walk.py` prints it."""
 
+from collections import Counter
+
 import pytest
 
 from bench.clients import CLIENTS, NIO
+from lamplighter.cluster.log import ToldToAll
+from lamplighter.cluster.shared import SharedStream
 from tests.database.statements import traced_statements
-from tests.scenarios.walk import Watched, calls_for_one_more, own, watched
+from tests.routing.people import ALICE, BOB, CHARLIE, DORA
+from tests.scenarios.walk import Watched, calls_for_one_more, counted_calls, own, watched
 from tests.service.counting import counted_tasks
+from tests.service.nodes import Cluster
 
 #: What is done once for all who are told the same, and not for each.
 ONCE = {
@@ -21,9 +27,11 @@ ONCE = {
     "PresenceTracker.feed",
 }
 #: Calls of the server's own functions for a delivery and the poll that follows it.
-BUDGET = 56
-#: A client whose polls say `online` is asked each time whether that is news.
-ONLINE_BUDGET = 66
+BUDGET = 55
+#: Of a client whose polls say `online`, it is seen each time whether that is news.
+ONLINE_BUDGET = 57
+#: Calls for a change on a node that has no watcher for it.
+NODE_BUDGET = 39
 
 
 @pytest.mark.parametrize("name", CLIENTS)
@@ -58,3 +66,28 @@ async def test_tasks_and_statements() -> None:
                 work.append((tasks, [statement.split()[0] for statement in statements]))
     assert work[0] == work[1]
     assert work[0][1] == ["INSERT"]
+
+
+async def test_a_change_on_a_node_without_watchers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node that has no watcher for a change of another node's user calls few functions."""
+    take_in, seen = SharedStream.take_in, list[Counter[str]]()
+
+    def counting(stream: SharedStream, record: ToldToAll) -> None:
+        with counted_calls() as calls:
+            take_in(stream, record)
+        if stream is other.core.stream:
+            seen.append(calls)
+
+    cluster = Cluster(ALICE, BOB)
+    owner, other = await cluster.start("a"), await cluster.start("b")
+    await cluster.passes(2)
+    user_id = next(it for it in (ALICE, BOB, CHARLIE, DORA) if owner.owns(it))
+    owner.set(user_id, "one")
+    await cluster.passes(1)
+    monkeypatch.setattr(SharedStream, "take_in", counting)
+    owner.set(user_id, "two")
+    await cluster.passes(1)
+    assert other.knows(user_id) == ("online", "two")
+    [calls] = (it for it in seen if it["Announcing.changed"])
+    assert own(calls) <= NODE_BUDGET
+    await cluster.stop()

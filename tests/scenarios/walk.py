@@ -23,7 +23,7 @@ from lamplighter.devtools.server import InMemoryServer, running_server
 from lamplighter.web.http.server import HttpServer
 from tests.web.http.peer import Peer
 
-__all__ = ["Watched", "calls_for_one_more", "own", "watched"]
+__all__ = ["Watched", "calls_for_one_more", "counted_calls", "own", "watched"]
 
 _PACKAGE: Final = "/src/lamplighter/"
 _TOOLS: Final = "/src/lamplighter/devtools/"

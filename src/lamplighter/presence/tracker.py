@@ -123,7 +123,8 @@ class PresenceTracker:
         for user in users:
             user_id = UserId(user.state.user_id)
             self._users[user_id] = user
-            self._hand_over(user_id)
+            if user_id not in self._followed:
+                self._hand_over(user_id)
 
     def hand_over(self, is_theirs: Callable[[UserId], bool]) -> None:
         """Let another node decide from now on for the users of whom *is_theirs* is true."""

@@ -125,6 +125,11 @@ class SharedRooms:
         """Return the servers in the room, this one included, each with its members."""
         return self._servers.get(room_id, _NO_SERVERS)
 
+    @property
+    def knows_servers(self) -> bool:
+        """Whether other servers are found in rooms; else `servers_of` finds none."""
+        return self._home is not None
+
     def servers_of(self, user_id: UserId) -> set[ServerName]:
         """Return the other servers that share a room with the user."""
         if self._home is None:

@@ -74,15 +74,17 @@ class Announcing:
             if change.reason is ChangeReason.FEDERATION_PING:
                 self.roster.refreshed(change.new)
         viewers = self.feed.viewers.keys()
-        waiting = _awaited_by(viewers, entry.awaited)
+        waiting = _awaited_by(viewers, entry.awaited) if entry.awaited else frozenset()
         told = viewers - waiting if waiting else viewers
         deliveries = self.planner.plan(states, entry.routes, told)
         published = Published(position, entry.changes, deliveries, position, states, entry.routes)
         self.deliverer.deliver(published, position)
+        if not entry.awaited:
+            self.remotes.send(states, entry.routes)
+            return
         settled, held = settled_routes(entry.routes, entry.awaited), held_servers(entry.awaited)
         self.remotes.send(states, settled, held)
-        if entry.awaited:
-            self._unanswered[position] = _Unanswered(states, waiting, entry.routes, settled, held)
+        self._unanswered[position] = _Unanswered(states, waiting, entry.routes, settled, held)
 
     def late(self, position: StreamPosition, entry: LateAnswer) -> None:
         """Deliver what a late answer adds to a batch."""

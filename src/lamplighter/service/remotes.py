@@ -56,7 +56,10 @@ class Remotes:
         by_rooms: Callable[[ServerName], bool] = lambda _server_name: True,
     ) -> Sent:
         """Return what `send` sends; *by_rooms* tells which servers are sent anything by rooms."""
-        own, remote = self._own(states), self._remote(routes)
+        remote = self._remote(routes)
+        if not remote and not self.rooms.knows_servers:
+            return {}
+        own = self._own(states)
         sent = self._sorted(own, remote, remote.keys()) if remote else {}
         withheld = _withheld(remote)
         for state in own:
