@@ -1,6 +1,7 @@
 """Replays of records that are written by hand."""
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +42,19 @@ async def replay(
     shows: Mapping[str, Iterable[str]] | None = None,
     config: str = "",
     module: str = "Rule",
+    patience: timedelta = timedelta(minutes=1),
     **more: Any,
 ) -> ReplayReport:
-    """Replay *events*, after the beginning, with a rule that shows these people."""
+    """Replay *events*, after the beginning, with a rule that shows these people.
+
+    *patience* is for what the rule asks of a thread: a rule that waits for the time needs none.
+    """
     path = f"{replayed_modules.__name__}.{module}"
     entry = ConfiguredModule(
         path, {"shows": shows or {}, **more}, ModuleStyle.CALLBACKS, "modules[0]"
     )
     settings = parse_config_text(f"server_name: demo\n{config}", Path("new.yaml"))
-    return await Replay(settings, [entry]).run([BEGAN, *events])
+    return await Replay(settings, [entry], patience).run([BEGAN, *events])
 
 
 def found(report: ReplayReport) -> list[tuple[str, str, str]]:
@@ -202,13 +207,15 @@ async def test_a_module_that_fails() -> None:
 
 async def test_a_module_that_sleeps() -> None:
     """A module that waits for time gets it."""
-    report = await replay([LOOKING, bob_is_told_to({ALICE: BY_RULE})], {ALICE: [BOB]}, sleeps=1)
+    changed = bob_is_told_to({ALICE: BY_RULE})
+    report = await replay([LOOKING, changed], {ALICE: [BOB]}, sleeps=1, patience=timedelta(0))
     assert found(report) == []
 
 
 async def test_a_module_that_never_answers() -> None:
     """A module that answers too late has not answered."""
-    report = await replay([LOOKING, bob_is_told_to({})], {ALICE: [BOB]}, sleeps=60)
+    changed = bob_is_told_to({})
+    report = await replay([LOOKING, changed], {ALICE: [BOB]}, sleeps=60, patience=timedelta(0))
     assert found(report) == []
     assert "no answer within" in str(report.modules["Rule"])
 

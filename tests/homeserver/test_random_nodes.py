@@ -245,7 +245,7 @@ async def play(databases: Sequence[Database], steps: list[Step]) -> None:
 
 
 @pytest.mark.timeout(900)
-@settings(max_examples=max(1, EXAMPLES // 4), deadline=None)
+@settings(max_examples=max(1, EXAMPLES // 4))
 @given(steps=st.lists(STEPS, min_size=30, max_size=80))
 def test_clients_that_go_from_node_to_node(steps: list[Step]) -> None:
     """Each client gets every event of its room once, in order, from whichever nodes it asks, while

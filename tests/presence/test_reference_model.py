@@ -249,7 +249,6 @@ def test_the_tracker_does_what_the_obvious_model_does() -> None:
         settings=settings(
             max_examples=10 * EXAMPLES,
             stateful_step_count=40,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

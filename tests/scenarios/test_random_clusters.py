@@ -4,12 +4,11 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from tests.cluster.memory_log import Way
-from tests.effort import EXAMPLES
 from tests.scenarios.cluster_world import NAMES, PEOPLE, ROOMS, RandomCluster, Story
 
 people = st.sampled_from(PEOPLE)
@@ -40,7 +39,6 @@ async def play(seed: int, story: Story) -> Sequence[str]:
 
 
 @pytest.mark.timeout(900)  # many clusters, and their shrinking if one is wrong
-@settings(max_examples=EXAMPLES)
 @given(seed=st.integers(0, 1000), story=st.lists(steps, max_size=25))
 def test_everybody_ends_up_with_the_truth(seed: int, story: Story) -> None:
     """All nodes agree at each position, and each user has one owner. Nothing acknowledged is lost.

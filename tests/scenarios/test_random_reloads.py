@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 
-from tests.effort import EXAMPLES
 from tests.scenarios.world_land import Land, play, settle
 from tests.scenarios.world_steps import Put, Reload, Sync, Toggle, World, worlds
 
@@ -45,7 +44,6 @@ def imports() -> Iterator[None]:
 
 
 @pytest.mark.timeout(900)
-@settings(max_examples=EXAMPLES)
 @example(world=REFUSED)
 @given(world=worlds(reloads=True))
 def test_only_the_modules_of_now_count(land: Land, world: World) -> None:

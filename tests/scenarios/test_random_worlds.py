@@ -1,9 +1,8 @@
 """Random worlds: whatever happens, nobody is told what they may not know, and all hear the rest."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
-from tests.effort import EXAMPLES
 from tests.scenarios.world_land import Land, play, settle
 from tests.scenarios.world_steps import World, worlds
 
@@ -15,7 +14,6 @@ def land(tmp_path_factory: pytest.TempPathFactory) -> Land:
 
 
 @pytest.mark.timeout(900)  # a hundred worlds, and their shrinking if one is wrong
-@settings(max_examples=EXAMPLES)
 @given(world=worlds())
 def test_everybody_believes_what_the_oracle_says(land: Land, world: World) -> None:
     """In the end each client shows what a brute-force oracle says. No answer on the way, to a sync,

@@ -5,15 +5,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from structlog.testing import capture_logs
 
-from tests.effort import EXAMPLES
 from tests.scenarios.rehearsals import Hour, found_in, hours, record, replay
 
 
 @pytest.mark.timeout(900)
-@settings(max_examples=EXAMPLES)
 @given(hour=hours)
 def test_the_replay_finds_what_the_oracle_finds(hour: Hour) -> None:
     """The replay finds exactly the viewers for whom the visibility or the state of a user differs;

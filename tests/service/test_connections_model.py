@@ -106,7 +106,7 @@ steps = st.one_of(
 rounds = st.lists(st.tuples(st.lists(numbers, min_size=1, max_size=6), pauses), max_size=12)
 
 
-@settings(max_examples=5 * EXAMPLES, deadline=None)
+@settings(max_examples=5 * EXAMPLES)
 @given(st.lists(st.tuples(st.lists(steps, max_size=4), rounds), max_size=6))
 def test_what_is_told_is_what_the_tabs_say(
     story: list[tuple[list[tuple[str, Any]], list[tuple[list[int], int]]]],
@@ -132,7 +132,7 @@ def test_what_is_told_is_what_the_tabs_say(
         assert tabs.believed == tabs.highest
 
 
-@settings(max_examples=5 * EXAMPLES, deadline=None)
+@settings(max_examples=5 * EXAMPLES)
 @given(st.lists(sayings, min_size=1, max_size=4), rounds, numbers)
 def test_a_tab_that_closes(
     opened: list[Presence], polling: list[tuple[list[int], int]], number: int

@@ -294,6 +294,8 @@ def test_a_crowd(run: Run) -> None:
         for client in crowd:
             client.close()
         await until(lambda: len(world.gone) == len(crowd))
+        for exchange in world.waiting:  # the listener stops once all requests are answered
+            exchange.answer(200, b"{}")
 
     run(World, story)
 

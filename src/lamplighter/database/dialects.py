@@ -1,6 +1,7 @@
 """Columns and expressions that mean the same on both engines, and that SQLAlchemy lacks."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, ColumnElement, Dialect, String, Table, Text, TypeDecorator
@@ -51,16 +52,29 @@ class PlainText(TypeDecorator[str]):
 
 def upsert(connection: AsyncConnection, table: Table) -> Any:
     """Return a statement that inserts a row of *table*, or replaces the row with its key."""
-    statement = _INSERT[connection.dialect.name](table)
+    return _upsert(connection.dialect.name, table)
+
+
+def insert_once(connection: AsyncConnection, table: Table) -> Any:
+    """Return a statement that inserts a row of *table*, unless there is one with its key."""
+    return _insert_once(connection.dialect.name, table)
+
+
+# Each statement is built once: SQLAlchemy takes longer for it than SQLite for the row.
+
+
+@cache
+def _upsert(dialect: str, table: Table) -> Any:
+    statement = _INSERT[dialect](table)
     key = [column.name for column in table.primary_key]
     replaced = {c.name: statement.excluded[c.name] for c in table.c if c.name not in key}
     return statement.on_conflict_do_update(index_elements=key, set_=replaced)
 
 
-def insert_once(connection: AsyncConnection, table: Table) -> Any:
-    """Return a statement that inserts a row of *table*, unless there is one with its key."""
+@cache
+def _insert_once(dialect: str, table: Table) -> Any:
     key = [column.name for column in table.primary_key]
-    return _INSERT[connection.dialect.name](table).on_conflict_do_nothing(index_elements=key)
+    return _INSERT[dialect](table).on_conflict_do_nothing(index_elements=key)
 
 
 class byte_length(FunctionElement[int]):  # noqa: N801 - it is used as a function

@@ -12,12 +12,11 @@ from contextlib import asynccontextmanager
 from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import event
-from sqlalchemy.dialects import registry
+from sqlalchemy import Engine, event, make_url
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import StaticPool
-from sqlalchemy.util import await_only
+from sqlalchemy.util import LRUCache, await_only
 
 from lamplighter.clock import next_turn
 from lamplighter.database.adapter import Statement
@@ -25,17 +24,23 @@ from lamplighter.database.engine import Database
 from lamplighter.database.migrate import empty_database
 from lamplighter.database.sqlite import SETTINGS, SqliteStatements
 
-__all__ = ["InMemoryDialect", "open_memory"]
+__all__ = ["open_memory"]
 
-_URL: Final = "sqlite+lamplighter_memory://"
+_URL: Final = make_url("sqlite+lamplighter_memory://")
+
+#: The statements as SQL, of all databases in memory. A test or a simulation ends soon: it would
+#: spend most of its time in the database on statements that another one has compiled.
+_COMPILED: Final[LRUCache[Any, Any]] = LRUCache(500)
 
 
-class InMemoryDialect(SQLiteDialect_pysqlite):
+class _Dialect(SQLiteDialect_pysqlite):
     """SQLAlchemy's way to Python's own driver, used from an event loop."""
 
     driver = "lamplighter_memory"
     is_async = True
     supports_statement_cache = True
+    #: Which SQLite it is: a dialect usually asks the first connection of its only engine.
+    server_version_info = sqlite3.sqlite_version_info
 
 
 class _Cursor(sqlite3.Cursor):
@@ -81,7 +86,8 @@ class _Connection(sqlite3.Connection):
         return super().cursor(_Cursor)
 
 
-registry.register("sqlite.lamplighter_memory", __name__, InMemoryDialect.__name__)
+#: The dialect of all databases in memory: it is part of the keys of `_COMPILED`.
+_DIALECT: Final = _Dialect(dbapi=sqlite3)
 
 
 class _MemoryAdapter(SqliteStatements):
@@ -93,9 +99,12 @@ class _MemoryAdapter(SqliteStatements):
         self._driver.deserialize(empty_database())
         for setting in SETTINGS:
             self._driver.execute(f"PRAGMA {setting}")
-        self._engine = create_async_engine(_URL, poolclass=StaticPool, creator=lambda: self._driver)
-        event.listen(self._engine.sync_engine, "begin", _begin)
-        event.listen(self._engine.sync_engine, "before_cursor_execute", _let_others_run)
+        driver: Any = self._driver
+        pool = StaticPool(lambda: driver, dialect=_DIALECT)
+        engine = Engine(pool, _DIALECT, _URL, execution_options={"compiled_cache": _COMPILED})
+        event.listen(engine, "begin", _begin)
+        event.listen(engine, "before_cursor_execute", _let_others_run)
+        self._engine = AsyncEngine(engine)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:

@@ -63,7 +63,7 @@ T = TypeVar("T")
 
 #: Modules that wait for nothing outside the event loop answer within this many turns of it.
 _MANY: Final = 20
-#: How long the replay waits for an answer in real time before it advances the module's clock.
+#: A thread, or another server, may need so long to answer a module.
 _PATIENCE: Final = timedelta(seconds=1)
 #: How long an answer of `get_interested_users` is used, as in a server.
 _INTEREST_FRESH: Final = timedelta(seconds=55)
@@ -95,9 +95,19 @@ class _Pending:
 class Replay:
     """Replays one record."""
 
-    def __init__(self, config: Config, entries: Sequence[ConfiguredModule] | None = None) -> None:
-        """Try the modules of *config*, or *entries* in their place."""
+    def __init__(
+        self,
+        config: Config,
+        entries: Sequence[ConfiguredModule] | None = None,
+        patience: timedelta = _PATIENCE,
+    ) -> None:
+        """Try the modules of *config*, or *entries* in their place.
+
+        *patience* is how long the replay waits for an answer in real time before it advances the
+        module's clock.
+        """
         self._config = config
+        self._patience = patience
         self._entries = module_entries(config) if entries is None else entries
         self._clock = FakeClock(Timestamp(0))
         self._metrics = Metrics()
@@ -297,7 +307,7 @@ class Replay:
             if task.done():
                 return task.result()
             await turns(1)
-        patience = asyncio.ensure_future(sleep(SystemClock(), _PATIENCE))
+        patience = asyncio.ensure_future(sleep(SystemClock(), self._patience))
         await asyncio.wait({task, patience}, return_when=asyncio.FIRST_COMPLETED)
         patience.cancel()
         while not task.done() and (due := self._clock.next_timer()) is not None:

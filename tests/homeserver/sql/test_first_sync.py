@@ -18,6 +18,7 @@ from lamplighter.homeserver.sql.filtering import RoomFilter
 from lamplighter.ids import UserId
 from tests.contract.directories import ALICE, BOB, CHARLIE, Answer, Subject, subject_in
 from tests.database.statements import counted_wakes, traced_statements
+from tests.effort import EXAMPLES
 from tests.homeserver.sql.stories import PEOPLE, step, steps
 
 
@@ -69,7 +70,10 @@ async def play(story: list[tuple[Any, Any]]) -> None:
 
 
 @given(st.lists(st.tuples(steps, looks), min_size=10, max_size=40))
-@settings(max_examples=15, phases=[Phase.explicit, Phase.reuse, Phase.generate])  # a story is long
+@settings(
+    max_examples=max(1, EXAMPLES // 6),  # a story is long
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+)
 def test_memory_says_what_the_database_says(story: list[tuple[Any, Any]]) -> None:
     """After any story, a first sync from memory equals the one that is read from the database."""
     asyncio.run(play(story))

@@ -13,6 +13,7 @@ from lamplighter.errors import Forbidden
 from lamplighter.homeserver.sql.filtering import RoomFilter
 from lamplighter.ids import RoomId
 from tests.contract.directories import ALICE, BOB, CHARLIE, Answer, Subject, in_words, subject_in
+from tests.effort import EXAMPLES
 from tests.homeserver.sql.stories import step, steps
 
 MEMBER = "m.room.member"
@@ -69,7 +70,10 @@ async def play(story: list[Any], limit: int) -> None:
     st.lists(st.tuples(steps, st.booleans()), min_size=10, max_size=40),
     st.sampled_from([1, 3, 10]),
 )
-@settings(max_examples=15, phases=[Phase.explicit, Phase.reuse, Phase.generate])  # a story is long
+@settings(
+    max_examples=max(1, EXAMPLES // 6),  # a story is long
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+)
 def test_everybody_who_is_shown_has_a_name(story: list[Any], limit: int) -> None:
     """After any story, a client that loads members lazily has the memberships of all senders,
     of the heroes and, from the beginning, of its own user; no event comes twice in an answer.

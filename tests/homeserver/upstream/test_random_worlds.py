@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lamplighter.devtools.client import Client, ClientPoll, RequestFailed, SyncAnswer
-from tests.effort import EXAMPLES
 from tests.homeserver.upstream.front import Front, front
 
 LOBBY, SIDE = "!lobby:demo", "!side:demo"
@@ -191,7 +190,6 @@ async def play(folder: Path, largest_room: int, at_side: frozenset[str], steps: 
 
 
 @pytest.mark.timeout(900)
-@settings(max_examples=EXAMPLES)
 @given(
     largest_room=st.sampled_from((9, 9, 2, 3)),
     at_side=st.frozensets(st.sampled_from(NAMES)),
