@@ -158,8 +158,8 @@ class Cluster:
         holder = LeaseHolder(NodeName(name), NodeFacts(name, self.alike), own_clock, log, clock.set)
         floor = max((it.position for it in await self.store.load()), default=BEGINNING)
         await holder.join(floor)
-        standing = holder.standing
-        lease, head = holder.lease, standing.head
+        standing, lease = holder.standing, holder.lease
+        unsure = range(floor + 1, standing.complete_after + 1)
         assert lease is not None  # nothing has failed between
         background = Background(clock)
         ports = CorePorts(
@@ -169,7 +169,9 @@ class Cluster:
             self.store,
             self.visibility,
             FakeOutgoing(),
-            lambda clock, _saved_until: SharedStream(clock, log, head, holder.fail),
+            lambda clock, _saved_until: SharedStream(
+                clock, log, standing.head, holder.fail, unsure
+            ),
             node=f"{lease.epoch:x}",
             hearing=_Hearing(self, name),
         )

@@ -43,6 +43,26 @@ async def test_a_status_reaches_every_node(cluster: Cluster) -> None:
     assert cluster.store.messages == [{BOB: "at a"}, {BOB: "at b"}]
 
 
+async def test_nobody_knows_what_was_told(cluster: Cluster) -> None:
+    """Where every node dies, and the log loses its data, a token from before is answered in full:
+    of a user who was online by a change that nobody had saved yet, the client hears `offline`.
+    """
+    cluster.store.works = False
+    a = cluster.nodes["a"]
+    a.poll(BOB)
+    await cluster.passes(1)
+    before = await a.core.reader.read_first(ALICE)
+    for name in ("a", "b"):
+        cluster.kill(name)
+    cluster.server.lose_data()
+    cluster.store.works = True
+    c = await cluster.start("c")
+    await cluster.passes(1)
+    after = await c.core.reader.read_since(ALICE, before.position)
+    told = [{it.state.user_id: it.state.state for it in seen.updates} for seen in (before, after)]
+    assert told == [{ALICE: "offline", BOB: "online"}, {ALICE: "offline", BOB: "offline"}]
+
+
 async def test_every_user_has_one_owner(cluster: Cluster) -> None:
     """Both nodes own some users, no user has two owners, and a node that comes gets its share."""
     users = [UserId(f"@user{number}:demo") for number in range(200)]

@@ -135,7 +135,9 @@ class Cluster:
         await holder.join(floor)
         lease = holder.lease
         assert lease is not None  # nothing has failed between
-        stream = SharedStream(clock, log, holder.standing.head, holder.fail)
+        standing = holder.standing
+        unsure = range(floor + 1, standing.complete_after + 1)
+        stream = SharedStream(clock, log, standing.head, holder.fail, unsure)
         return cls(clock, log, holder, stream, lease, asyncio.get_running_loop().create_future())
 
     @property

@@ -62,11 +62,14 @@ class SharedStream:
         log: Log,
         position: StreamPosition,
         failed: Callable[[ClusterUnavailable], None],
+        unsure: range = range(0),
     ) -> None:
         """Go on after *position*, that of an entry of the log.
 
-        *failed* learns that a record could not be written.
+        *failed* learns that a record could not be written. *unsure* is what the log does not have
+        (any more), and the database perhaps not either.
         """
+        self.unsure = unsure
         self._clock = clock
         self._log = log
         self._position = self._read = position
@@ -96,10 +99,6 @@ class SharedStream:
     def read_until(self) -> StreamPosition:
         """The position of the last entry of the log that the consumer has had."""
         return self._read
-
-    @property
-    def unsure(self) -> range:
-        return range(0)
 
     @property
     def is_current(self) -> bool:

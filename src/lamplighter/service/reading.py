@@ -99,8 +99,10 @@ class PresenceReader:
         at_once = self.news_at_once(viewer, position)
         if at_once is not None:
             return PresenceAnswer(at_once, self.feed.position)
-        if position is None or is_ahead or position in self.unsure:
+        if position is None or is_ahead:
             return await self.views.read(viewer, everything(BEGINNING))
+        if position in self.unsure:  # told, and then lost: of some users nothing else is known
+            return await self.views.read(viewer, everything(BEGINNING), unknown_users=True)
         if self.snapshots.is_owed(viewer, position):
             return await self.views.read(viewer, online_or_since(position))
         return await self.views.read(viewer, since(position))
