@@ -26,6 +26,7 @@ FUNCTION_BUDGET: Final = (8, 30, 60)
 
 #: Tests that prove more than one module does, and why they stand where they do.
 STORIES: Final = {
+    "chaos": "real nodes while everything fails, against an oracle",
     "compat": "modules as others write them, unchanged",
     "contract": "one suite for each port, over every adapter of it",
     "deploy": "the files in deploy/, by the programs that read them",

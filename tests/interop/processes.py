@@ -75,6 +75,11 @@ class ServerProcess:
         return self._running.pid
 
     @property
+    def is_started(self) -> bool:
+        """Whether the process was launched, and nobody has learned yet that it has ended."""
+        return self._process is not None
+
+    @property
     def log(self) -> str:
         """The lines that the process has written so far."""
         return "".join(self._lines)

@@ -1,0 +1,185 @@
+"""A person with one client: it polls at one node after the other, and believes what it is told."""
+
+import asyncio
+from dataclasses import dataclass
+from math import inf
+from typing import Any, Final, Protocol
+
+from lamplighter.ids import UserId
+from tests.chaos.client import Client
+from tests.chaos.history import History
+from tests.chaos.passing import instant, pause
+
+__all__ = ["GRACE", "Attendance", "Person", "Shown", "Told", "Witness", "shown_by"]
+
+#: How long after its last poll a device is dropped, in seconds, by the configuration.
+GRACE: Final = 20.0
+#: A client that no node has answered for so long may be taken for one that is away.
+_LONELY: Final = 10.0
+#: Whoever returns is known to be there after so many seconds of good answers.
+_RETURNS: Final = 5.0
+_V3: Final = "_matrix/client/v3"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a client shows of a user: presence, and the number of the status; 0 is none."""
+
+    presence: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.presence} {self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An answer to a sync."""
+
+    asked: float
+    answered: float
+    #: Whether it is the first of its device.
+    is_first: bool
+    states: dict[UserId, Shown]
+
+
+class Witness(Protocol):
+    """Looks at each answer."""
+
+    def told(self, viewer: "Person", told: Told) -> None:
+        """Learn what a client is told."""
+
+
+class Attendance:
+    """Until when a user may be offline: since the client has been away, or could ask nobody.
+
+    Whoever returns is known to be there once nodes have answered well for a while.
+    """
+
+    def __init__(self) -> None:
+        self._may_be_offline_until = inf
+        self._answered = 0.0
+        self._returns_since = inf
+
+    def is_certain(self, since: float) -> bool:
+        """Tell whether the user is not offline, from *since* until now."""
+        is_lonely = instant() - self._answered > _LONELY
+        return self._may_be_offline_until < since and not is_lonely
+
+    def leaves(self) -> None:
+        """Learn that the device is away, or gone."""
+        self._may_be_offline_until = self._returns_since = inf
+
+    def polled(self, now: float, status: int) -> None:
+        """Learn what a node has answered to a poll; 0 is nothing."""
+        if status and now - self._answered > _LONELY:
+            self.leaves()
+        if status:
+            self._answered = now
+        if self._may_be_offline_until < inf:
+            return
+        self._returns_since = min(self._returns_since, now) if status == 200 else inf
+        if now - self._returns_since > _RETURNS:
+            self._may_be_offline_until = now
+
+
+class Person:
+    """A user, what the user has said, and what the user's client shows."""
+
+    def __init__(self, user_id: UserId, client: Client, witness: Witness) -> None:
+        self.user_id, self.client, self._witness = user_id, client, witness
+        self.name = user_id[1:].partition(":")[0]
+        self.since: str | None = None
+        self.believes: dict[UserId, Shown] = {}
+        self.attendance = Attendance()
+        #: The number of the status that counts.
+        self.status = History(0)
+        self._sent = 0
+        #: Since when the client does not poll; None while it does.
+        self.away_since: float | None = None
+        self._polls = asyncio.Event()
+
+    def __str__(self) -> str:
+        return self.name
+
+    async def insist(self, method: str, path: str, body: Any = None) -> Any:
+        """Ask until there is an answer."""
+        return await self.client.insist(method, f"{_V3}/{path}", body)
+
+    async def ask(
+        self, method: str, path: str, body: Any = None, *, may: frozenset[int] = frozenset()
+    ) -> tuple[int, Any]:
+        """Ask once."""
+        return await self.client.ask(method, f"{_V3}/{path}", body, may=may)
+
+    def begin_to_poll(self) -> None:
+        """Poll from now on."""
+        self.away_since = None
+        self._polls.set()
+
+    def go_away(self) -> None:
+        """Let the poll that waits be the last one for now."""
+        self.away_since = instant()
+        self._polls.clear()
+
+    async def put(self) -> tuple[int, int]:
+        """Set a status; return its number, and what a node answers."""
+        self._sent += 1
+        number = self._sent
+        self.status.may_be(instant(), {*self.status.now, number})
+        presence = self.client.random.choice(["online", "online", "unavailable"])
+        body = {"presence": presence, "status_msg": f"{self.name} {number}"}
+        status, _ = await self.ask("PUT", f"presence/{self.user_id}/status", body)
+        if status == 200:
+            self.status.may_be(instant(), {number})
+        return number, status
+
+    async def log_in(self, path: str, body: Any) -> None:
+        """Register, or log in as another device."""
+        self.client.access_token = ""
+        content = await self.insist("POST", path, body)
+        self.since = None
+        self.believes.clear()
+        self.client.access_token = content["access_token"]
+
+    async def log_out(self) -> str:
+        """Log out at some node, whatever it takes; return the token that has ended."""
+        self.attendance.leaves()
+        token, self.client.access_token = self.client.access_token, ""
+        await self.client.carry_out(f"{_V3}/logout", token=token, may=frozenset({401}))
+        return token
+
+    async def live(self) -> None:
+        """Poll for ever, but while the person is away."""
+        while True:
+            if not self._polls.is_set():
+                self.attendance.leaves()
+                await self._polls.wait()
+            if token := self.client.access_token:
+                await self._poll(token)
+            await pause(self.client.random.uniform(0.05, 0.4))
+
+    async def _poll(self, token: str) -> None:
+        since, asked = self.since, instant()
+        timeout = self.client.random.choice([0, 2_000, 4_000]) if since else 0
+        query = f"timeout={timeout}" + (f"&since={since}" if since else "")
+        may = frozenset({401})
+        status, content = await self.client.ask("GET", f"{_V3}/sync?{query}", token=token, may=may)
+        if token != self.client.access_token:  # logged out meanwhile
+            return
+        if status == 401:
+            self.client.refusals.found.append(f"{self} is logged out by itself: {content}")
+        now = instant()
+        self.attendance.polled(now, status)
+        if status == 200:
+            self.since = content["next_batch"]
+            events = content.get("presence", {}).get("events", [])
+            states = {UserId(it["sender"]): shown_by(it["content"]) for it in events}
+            self._witness.told(self, Told(asked, now, since is None, states))
+            self.believes |= states
+
+
+def shown_by(content: dict[str, Any]) -> Shown:
+    """Return what the content of an event, or of an answer to a GET, shows."""
+    message = content.get("status_msg")
+    return Shown(content["presence"], int(message.split()[1]) if message else 0)
