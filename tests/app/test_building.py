@@ -87,7 +87,8 @@ async def test_epochs(tmp_path: Path) -> None:
         {UserId("@bob:demo"): (Presence.ONLINE, None)}
     )
     await server.core.settled()
-    await SqlVisibilityStore(storage.database).save({UserId("epoch"): None})
+    store = SqlVisibilityStore(storage.database)
+    await store.update([UserId("epoch")], lambda _viewer, _kept: None)
     await server.stop()
     server = await build(config, FakeClock(), Storage.in_directory(tmp_path / "one"))
     assert server.core.memory.epoch == epoch_of_name(config.server_name)

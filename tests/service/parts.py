@@ -1,7 +1,7 @@
 """The parts of the service, wired as in a server, over a store and modules that a test controls."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from typing import Final
@@ -101,12 +101,16 @@ class FakeVisibilityStore:
     async def begin(self, viewer: UserId, content: bytes) -> bytes:
         return self.contents.setdefault(viewer, content)
 
-    async def save(self, contents: Mapping[UserId, bytes | None]) -> None:
+    async def update(
+        self,
+        viewers: Collection[UserId],
+        change: Callable[[UserId, bytes | None], bytes | None],
+    ) -> None:
         if not self.works:
             raise StorageUnavailable("the disk is full")
         self.saves += 1
-        for viewer, content in contents.items():
-            self.contents.pop(viewer, None)
+        for viewer in viewers:
+            content = change(viewer, self.contents.pop(viewer, None))
             if content is not None:
                 self.contents[viewer] = content
 

@@ -116,3 +116,39 @@ async def test_there_is_only_so_much_room() -> None:
     await again.memory.restore()
     kept = (again.interests.last(it) for it in (ALICE, BOB, DORA))
     assert sum(len(interest.named) for interest in kept if interest) in (1, 2, 3)
+
+
+async def test_two_nodes() -> None:
+    """Nodes that save of one viewer keep each other's ends, and whom modules named where they were
+    asked last.
+    """
+    store = FakeVisibilityStore()
+    a, b = Run(store), Run(store)
+    a.named(ALICE, CHARLIE)
+    a.endings.put(ALICE, BOB, StreamPosition(7))
+    await a.memory.save()
+    b.endings.put(ALICE, DORA, StreamPosition(8))
+    b.endings.put(ALICE, BOB, StreamPosition(6))
+    await b.memory.save()
+    again = Run(store)
+    await again.memory.restore()
+    assert again.endings.of(ALICE) == {BOB: StreamPosition(7), DORA: StreamPosition(8)}
+    assert again.interests.last(ALICE) == Interest({CHARLIE: (ONE,)})
+    b.named(ALICE, DORA)
+    await b.memory.save()
+    a.endings.put(ALICE, DORA, StreamPosition(9))
+    await a.memory.save()
+    again = Run(store)
+    await again.memory.restore()
+    assert again.interests.last(ALICE) == Interest({DORA: (ONE,)})
+
+
+async def test_a_viewer_who_does_not_return() -> None:
+    """What is forgotten of a viewer takes no room."""
+    store = FakeVisibilityStore()
+    run = Run(store)
+    run.endings.put(ALICE, BOB, StreamPosition(7))
+    await run.memory.save()
+    run.endings.forget(ALICE)
+    await run.memory.save()
+    assert store.contents == {}

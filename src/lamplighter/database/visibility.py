@@ -1,8 +1,10 @@
 """The users who were visible to each viewer, across restarts."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Final
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, column, delete, select, table
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lamplighter.database.dialects import insert_once, upsert
 from lamplighter.database.engine import Database
@@ -10,6 +12,11 @@ from lamplighter.database.tables import visibility
 from lamplighter.ids import UserId
 
 __all__ = ["SqlVisibilityStore"]
+
+#: Alembic's table has one row, from the start on.
+_VERSION: Final = table("alembic_version", column("version_num"))
+#: So many rows are read by one statement.
+_AT_A_TIME: Final = 1_000
 
 
 class SqlVisibilityStore:
@@ -31,16 +38,35 @@ class SqlVisibilityStore:
             stored: str = (await connection.execute(wanted)).scalar_one()
         return stored.encode()
 
-    async def save(self, contents: Mapping[UserId, bytes | None]) -> None:
-        kept = [
-            {"viewer": viewer, "content": content.decode()}
-            for viewer, content in contents.items()
-            if content is not None
-        ]
-        gone = [{"gone": viewer} for viewer, content in contents.items() if content is None]
+    async def update(
+        self,
+        viewers: Collection[UserId],
+        change: Callable[[UserId, bytes | None], bytes | None],
+    ) -> None:
+        ordered = list(viewers)
         async with self._database.write() as connection:
-            if kept:
-                await connection.execute(upsert(connection, visibility), kept)
-            if gone:
-                forget = delete(visibility).where(visibility.c.viewer == bindparam("gone"))
-                await connection.execute(forget, gone)
+            # Other nodes wait for this row. SQLite has no row locks, and one writer at a time.
+            await connection.execute(select(_VERSION).with_for_update())
+            for first in range(0, len(ordered), _AT_A_TIME):
+                await _update(connection, ordered[first : first + _AT_A_TIME], change)
+
+
+async def _update(
+    connection: AsyncConnection,
+    viewers: Sequence[UserId],
+    change: Callable[[UserId, bytes | None], bytes | None],
+) -> None:
+    wanted = select(visibility).where(visibility.c.viewer.in_(viewers))
+    before = {it.viewer: it.content.encode() for it in await connection.execute(wanted)}
+    after = {viewer: change(viewer, before.get(viewer)) for viewer in viewers}
+    kept = [
+        {"viewer": viewer, "content": content.decode()}
+        for viewer, content in after.items()
+        if content is not None
+    ]
+    gone = [{"gone": viewer} for viewer, content in after.items() if content is None]
+    if kept:
+        await connection.execute(upsert(connection, visibility), kept)
+    if gone:
+        forget = delete(visibility).where(visibility.c.viewer == bindparam("gone"))
+        await connection.execute(forget, gone)

@@ -4,10 +4,14 @@ An operator changes modules by a restart as often as by a reload. So the answers
 `get_interested_users` are kept, as far as they name anybody, and the first one after the restart
 is compared with them. An operator changes which rooms count by a restart, too: so the rooms that
 counted are compared with those that the configuration lets count now.
+
+Several nodes save what they know of one viewer. Each adds the ends that it knows to those that are
+saved, and says whom modules name only if it has asked the modules since it saved last.
 """
 
-from collections.abc import Mapping
-from typing import Final, Protocol
+from collections.abc import Callable, Collection, Mapping
+from operator import itemgetter
+from typing import Final, Protocol, TypeAlias
 
 import msgspec
 import structlog
@@ -26,10 +30,16 @@ _log = structlog.get_logger(__name__)
 #: At most this many pairs of viewer and named user are saved. Beyond them, what modules name is not
 #: compared with what they name after a restart.
 MOST_SAVED: Final = 200_000
+#: Of one viewer so many ends are saved, the newest.
+_MOST_ENDED: Final = 10_000
 #: The ID, in the place of a viewer's, under which the rooms are saved; no user has it.
 _ROOMS: Final = UserId("")
 #: The ID under which the epoch is saved.
 _EPOCH: Final = UserId("epoch")
+
+
+#: Returns what is to be kept of a viewer, by what is kept.
+Change: TypeAlias = Callable[[UserId, bytes | None], bytes | None]
 
 
 class VisibilityStore(Protocol):
@@ -41,8 +51,11 @@ class VisibilityStore(Protocol):
     async def begin(self, viewer: UserId, content: bytes) -> bytes:
         """Keep *content*, unless there is one; return what is kept. Raises `StorageUnavailable`."""
 
-    async def save(self, contents: Mapping[UserId, bytes | None]) -> None:
-        """Keep each viewer's content; None forgets it. Raises `StorageUnavailable`."""
+    async def update(self, viewers: Collection[UserId], change: Change) -> None:
+        """Let *change* say, by what is kept of each of *viewers*, what is to be kept.
+
+        None is nothing. Nobody else updates anything meanwhile. Raises `StorageUnavailable`.
+        """
 
 
 class _Content(msgspec.Struct, omit_defaults=True):
@@ -51,6 +64,9 @@ class _Content(msgspec.Struct, omit_defaults=True):
     ended: dict[UserId, StreamPosition] = {}
     named: dict[UserId, tuple[str, ...]] = {}
     all_users: tuple[str, ...] = ()
+
+
+_CONTENT: Final = msgspec.json.Decoder(_Content)
 
 
 class VisibilityMemory:
@@ -77,6 +93,8 @@ class VisibilityMemory:
         #: How many named users are saved for each viewer.
         self._named: dict[UserId, int] = {}
         self._unsaved: set[UserId] = set()
+        #: Those of them for whom this node has asked the modules.
+        self._asked: set[UserId] = set()
 
     async def restore(self) -> CountingRooms | None:
         """Take in what was saved; return which rooms counted, None where that was never saved.
@@ -86,9 +104,8 @@ class VisibilityMemory:
         saved = dict(await self._store.load())
         rooms, epoch = saved.pop(_ROOMS, None), saved.pop(_EPOCH, b"")
         self.epoch = StreamEpoch(epoch.decode())
-        decoder = msgspec.json.Decoder(_Content)
         for viewer, text in saved.items():
-            content = decoder.decode(text)
+            content = _CONTENT.decode(text)
             for user_id, position in content.ended.items():
                 self._endings.put(viewer, user_id, position)
             if content.named or content.all_users:
@@ -111,7 +128,7 @@ class VisibilityMemory:
 
     async def save_rooms(self, rooms: CountingRooms) -> None:
         """Save which rooms count from now on. Raises `StorageUnavailable`."""
-        await self._store.save({_ROOMS: msgspec.json.encode(rooms)})
+        await self._store.update((_ROOMS,), lambda _viewer, _kept: msgspec.json.encode(rooms))
         self._rooms = rooms
 
     def room_counts(self, room_id: RoomId, *, counts: bool, position: StreamPosition) -> None:
@@ -123,21 +140,36 @@ class VisibilityMemory:
 
     async def save(self) -> None:
         """Save what has changed; what cannot be written is tried the next time."""
-        self._unsaved |= self._endings.take_changed() | self._interests.take_changed()
+        self._asked |= self._interests.take_changed()
+        self._unsaved |= self._endings.take_changed() | self._asked
         saving, self._unsaved = self._unsaved, set()
+        asked, self._asked = self._asked, set()
         if not saving:
             return
+
+        def content_of(viewer: UserId, kept: bytes | None) -> bytes | None:
+            return self._content_of(viewer, kept, is_asked=viewer in asked)
+
         try:
-            await self._store.save({viewer: self._content_of(viewer) for viewer in saving})
+            await self._store.update(saving, content_of)
         except StorageUnavailable as problem:
             self._unsaved |= saving
+            self._asked |= asked
             _log.error("whom viewers see could not be saved", problem=str(problem))
 
-    def _content_of(self, viewer: UserId) -> bytes | None:
+    def _content_of(self, viewer: UserId, kept: bytes | None, *, is_asked: bool) -> bytes | None:
         if viewer == _ROOMS and (rooms := self._rooms) is not None:
             now = CountingRooms(rooms.others, {**rooms.rooms, **self._crossed})
             return msgspec.json.encode(now)
-        content = _Content(dict(self._endings.of(viewer)))
+        content = _CONTENT.decode(kept) if kept else _Content()
+        content.ended = _newest(content.ended, self._endings.of(viewer))
+        if is_asked:
+            self._put_named(viewer, content)
+        return None if content == _Content() else msgspec.json.encode(content)
+
+    def _put_named(self, viewer: UserId, content: _Content) -> None:
+        """Put into *content* whom modules name for the viewer, if there is room."""
+        content.named, content.all_users = {}, ()
         interest = self._interests.last(viewer)
         self._named.pop(viewer, None)
         left = self._most - sum(self._named.values())
@@ -149,6 +181,16 @@ class VisibilityMemory:
             content.all_users = tuple(it.module for it in interest.all_users)
             if content.named:
                 self._named[viewer] = len(content.named)
-        if content == _Content():
-            return None
-        return msgspec.json.encode(content)
+
+
+def _newest(
+    kept: Mapping[UserId, StreamPosition], known: Mapping[UserId, StreamPosition]
+) -> dict[UserId, StreamPosition]:
+    """Return the ends that are *kept* or *known*; none if none is known any more."""
+    if not known:
+        return {}
+    ended = dict(kept)
+    for user_id, position in known.items():
+        ended[user_id] = max(position, ended.get(user_id, position))
+    newest = sorted(ended.items(), key=itemgetter(1))
+    return dict(newest[-_MOST_ENDED:])
