@@ -26,7 +26,18 @@ from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.callbacks import PRESENCE_ALL_USERS
 from tests.web.clients import client_of
 
-__all__ = ["ONE", "THREE", "TWO", "Network", "Put", "Routing", "Setup", "World", "running_world"]
+__all__ = [
+    "ONE",
+    "THREE",
+    "TWO",
+    "Network",
+    "Put",
+    "Routing",
+    "Setup",
+    "Wire",
+    "World",
+    "running_world",
+]
 
 # Names that are addresses: discovery is real, and asks nobody.
 ONE: Final = "192.0.2.1"

@@ -1,0 +1,171 @@
+"""Three nodes that are one server, and another server: who sends, and where it may send to."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from lamplighter.cluster.log import Log
+from lamplighter.config import parse_config_text
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.http import HttpClient
+from lamplighter.devtools.server import InMemoryServer
+from lamplighter.federation.discovery import Target
+from lamplighter.federation.transport import Answer
+from lamplighter.modules.loader import module_entries
+from tests.cluster.memory_log import LogServer
+from tests.scenarios.federated_worlds import ONE, TWO, Network, Setup, Wire
+from tests.web.clients import client_of
+
+pytestmark = pytest.mark.processes
+
+ALICE: Final = f"@alice:{ONE}"
+BOB: Final = f"@bob:{TWO}"
+MUTUAL: Final = {ALICE: [BOB], BOB: [ALICE]}
+_OF_NODE: Final = """
+database: URL
+cluster: {node: NODE, bus: "redis://127.0.0.1:1/0"}
+"""
+
+
+class NodeWire(Wire):
+    """One node's end of the network: it notes who sends."""
+
+    def __init__(self, network: Network, node: str, sent_by: list[str]) -> None:
+        super().__init__(network, TWO)
+        self._node, self._sent_by = node, sent_by
+
+    async def exchange(
+        self,
+        target: Target,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        limit: int,
+    ) -> Answer:
+        if method == "PUT":
+            self._sent_by.append(self._node)
+        return await super().exchange(target, method, path, headers=headers, body=body, limit=limit)
+
+
+@dataclass
+class Servers:
+    """Alice's server, which is single, and bob's, which is three nodes."""
+
+    clock: FakeClock
+    network: Network
+    single: InMemoryServer
+    nodes: dict[str, InMemoryServer] = field(default_factory=dict)
+    doors: dict[str, HttpClient] = field(default_factory=dict)
+    #: The node of each transaction that bob's server has sent.
+    sent_by: list[str] = field(default_factory=list)
+
+    async def passes(self, seconds: float) -> None:
+        """Let time pass, with all that follows everywhere."""
+        for _ in range(int(seconds * 4)):
+            await self.settled()
+            self.clock.advance(milliseconds=250)
+        await self.settled()
+
+    async def settled(self) -> None:
+        """Return once everybody has done what there was to do."""
+        while True:
+            begun = self.network.begun
+            for server in (self.single, *self.nodes.values()):
+                await server.settled()
+            if begun == self.network.begun == self.network.ended:
+                return
+
+
+@pytest.fixture
+async def servers(postgres_url: str, tmp_path: Path) -> AsyncIterator[Servers]:
+    """Both servers."""
+    async with _servers(postgres_url, tmp_path) as running:
+        yield running
+
+
+@asynccontextmanager
+async def _servers(url: str, folder: Path) -> AsyncIterator[Servers]:
+    clock, network = FakeClock(), Network()
+    log_server = LogServer(clock)
+    text = Setup(ONE, pushes=MUTUAL, names=MUTUAL).config()
+    single = _server(text, folder, clock, Wire(network, ONE), None)
+    servers = Servers(clock, network, single)
+    try:
+        network.servers[ONE] = await _door(single)
+        text = Setup(TWO, pushes=MUTUAL, names=MUTUAL).config() + _OF_NODE.replace("URL", url)
+        for name in "abc":
+            wire = NodeWire(network, name, servers.sent_by)
+            of_node = text.replace("NODE", name)
+            node = _server(of_node, folder, clock, wire, log_server.log())
+            servers.doors[name] = network.servers[TWO] = await _door(node)
+            servers.nodes[name] = node
+        await servers.passes(3)
+        yield servers
+    finally:
+        for server in (single, *servers.nodes.values()):
+            await server.stop()
+
+
+def _server(
+    text: str, folder: Path, clock: FakeClock, wire: Wire, log: Log | None
+) -> InMemoryServer:
+    config = parse_config_text(text, folder / "memory.yaml")
+    modules, data_dir = module_entries(config), folder / config.server_name
+    return InMemoryServer(config, modules, data_dir, clock=clock, transport=wire, log=log)
+
+
+async def _door(server: InMemoryServer) -> HttpClient:
+    """Start a server; return where other servers come to."""
+    await server.start()
+    running = server.lamplighter
+    assert running.federation is not None
+    return client_of(running.federation.application(running.core.federated, running.directory))
+
+
+async def test_one_node_sends(servers: Servers) -> None:
+    """Whatever node a status is set at, one node sends it, once, and the same node each time."""
+    alice = await servers.single.register("alice")
+    bob = await servers.nodes["a"].register("bob")
+    for name, node in servers.nodes.items():
+        bob.reconnect(node.http)
+        await bob.set_status("online", f"at {name}")
+        await servers.passes(1)
+        assert (await alice.status_of(bob))["status_msg"] == f"at {name}"
+    sent = [put.messages for put in servers.network.arrived(TWO)]
+    assert sent == [{BOB: f"at {name}"} for name in "abc"]
+    assert len(set(servers.sent_by)) == 1
+
+
+async def test_the_sender_leaves(servers: Servers) -> None:
+    """When the node that sends leaves, another one sends from then on."""
+    alice = await servers.single.register("alice")
+    bob = await servers.nodes["a"].register("bob")
+    await bob.set_status("online", "before")
+    await servers.passes(1)
+    [sender] = servers.sent_by
+    await servers.nodes.pop(sender).stop()
+    await servers.passes(1)
+    bob.reconnect(next(iter(servers.nodes.values())).http)
+    await bob.set_status("online", "after")
+    await servers.passes(1)
+    assert (await alice.status_of(bob))["status_msg"] == "after"
+    assert servers.sent_by[-1] in servers.nodes
+
+
+async def test_any_node_takes_in(servers: Servers) -> None:
+    """What the other server sends to one node is seen at all nodes."""
+    alice = await servers.single.register("alice")
+    bob = await servers.nodes["a"].register("bob")
+    for name, door in servers.doors.items():
+        servers.network.servers[TWO] = door
+        await alice.set_status("online", f"to {name}")
+        await servers.passes(1)
+        for node in servers.nodes.values():
+            bob.reconnect(node.http)
+            assert (await bob.status_of(alice))["status_msg"] == f"to {name}"
