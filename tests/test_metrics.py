@@ -119,7 +119,8 @@ def test_counts_can_be_read() -> None:
     metrics = Metrics()
     metrics.delivered(3)
     metrics.syncs += 1
-    assert metrics.counts == Counts(delivered=3, syncs=1)
+    metrics.announced("state")
+    assert metrics.counts == Counts(delivered=3, syncs=1, changes={"state": 1})
 
 
 def test_two_servers_count_apart() -> None:

@@ -111,7 +111,7 @@ def milliseconds(duration: timedelta) -> int:
 
 def after(now: Timestamp, duration: timedelta) -> Timestamp:
     """Return the instant *duration* after *now*."""
-    return Timestamp(now + milliseconds(duration))
+    return Timestamp(now + duration // _MILLISECOND)
 
 
 async def next_turn() -> None:

@@ -358,8 +358,7 @@ class Lookups(Identity, ModuleDirectory, Protocol):
         """Return the user's devices."""
 
 
-@dataclass(frozen=True, slots=True)
-class SavedPresence:
+class SavedPresence(msgspec.Struct, frozen=True):
     """A user's presence as it is stored: without devices, with its position in the stream."""
 
     user: TrackedUser

@@ -25,6 +25,8 @@ from tests.web.http.peer import Peer
 WATCHERS = 200
 PUTTERS = 20
 SOURCES = Path(lamplighter.__file__).parent
+#: From the bytes to the answer, with each user's part of the batch.
+MOST_CALLS_OF_A_PUT = 135
 #: Its rooms and its presence, with the request.
 MOST_CALLS_OF_A_FIRST_SYNC = 600
 #: The tasks that one request may start, however many viewers there are.
@@ -162,7 +164,7 @@ def put(client: Client, status_msg: str) -> str:
 
 async def test_many_changes_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """For 20 users who set a status in one cycle of the loop, there is one SQL statement, one task,
-    and one wake of the database's thread.
+    and one wake of the database's thread; each costs a limited number of calls.
     """
     with traced_statements() as statements:
         async with running_server(data_dir=tmp_path) as server:
@@ -172,7 +174,11 @@ async def test_many_changes_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             http_server = server.lamplighter.http_server(server.clock)
             peers = [Peer(http_server.connect()) for _ in people]
             statements.clear()
-            with counted_tasks() as tasks, counted_wakes(monkeypatch) as wakes:
+            with (
+                counted_tasks() as tasks,
+                counted_wakes(monkeypatch) as wakes,
+                counted_functions(str(SOURCES)) as calls,
+            ):
                 for person, peer in zip(people, peers, strict=True):
                     peer.send(put(person, "two"))
                 await server.lamplighter.core.settled()
@@ -181,6 +187,7 @@ async def test_many_changes_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             assert [statement.split()[0] for statement in statements] == ["INSERT"]
             assert tasks == ["SqlPresenceStore._write"]
             assert len(wakes) == 1
+            assert calls.total() <= MOST_CALLS_OF_A_PUT * PUTTERS
             for peer in peers:
                 peer.lose()
 

@@ -1,9 +1,10 @@
 """Which changes of a user's presence are announced, and why."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from enum import Enum
+from enum import StrEnum
+
+import msgspec
 
 from lamplighter.clock import milliseconds
 from lamplighter.presence.state import Presence, UserPresenceState
@@ -11,7 +12,7 @@ from lamplighter.presence.state import Presence, UserPresenceState
 __all__ = ["Change", "ChangeReason", "announced", "reason_to_announce"]
 
 
-class ChangeReason(Enum):
+class ChangeReason(StrEnum):
     """Why a change is announced; the value is for people."""
 
     STATUS_MSG = "the status message differs"
@@ -23,8 +24,7 @@ class ChangeReason(Enum):
     FEDERATION_PING = "other servers are reminded"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One announced change of one user's presence."""
 
     old: UserPresenceState

@@ -43,7 +43,7 @@ from lamplighter.presence.events import (
     Syncing,
 )
 from lamplighter.presence.state import Presence, UserPresenceState
-from lamplighter.presence.timers import Timers
+from lamplighter.presence.timers import Timers, earliest
 from lamplighter.presence.transitions import Signal, next_presence
 
 __all__ = [
@@ -124,7 +124,7 @@ def deadline(user: TrackedUser, rules: Rules) -> Timestamp | None:
     for device in user.devices:
         instants.append(timers.idles_at(device, rules.timers))
         instants.append(timers.lapses_at(device, rules.timers))
-    return min((instant for instant in instants if instant is not None), default=None)
+    return earliest(instants)
 
 
 @singledispatch

@@ -6,6 +6,7 @@ the earliest instant, so that no time-out is computed in two places.
 """
 
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -17,6 +18,7 @@ from lamplighter.presence.state import Presence, UserPresenceState
 __all__ = [
     "Timers",
     "begins_anew_at",
+    "earliest",
     "idles_at",
     "inactive_at",
     "lapses_at",
@@ -45,6 +47,11 @@ class Timers:
     federation_ping: timedelta = timedelta(minutes=25)
     #: A remote user is offline if the user's server sends nothing for this long.
     federation_timeout: timedelta = timedelta(minutes=30)
+
+
+def earliest(instants: Iterable[Timestamp | None]) -> Timestamp | None:
+    """Return the first of *instants*; None where there is none."""
+    return min([instant for instant in instants if instant is not None], default=None)
 
 
 def idles_at(device: Device, timers: Timers) -> Timestamp | None:

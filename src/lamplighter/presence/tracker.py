@@ -13,7 +13,7 @@ from lamplighter.presence.device import RESTORED, Device
 from lamplighter.presence.events import Event, SetByModule, Syncing
 from lamplighter.presence.machine import Rules, StateSource, TrackedUser
 from lamplighter.presence.state import Presence, UserPresenceState
-from lamplighter.presence.timers import pings_at
+from lamplighter.presence.timers import earliest, pings_at
 
 __all__ = ["PresenceTracker"]
 
@@ -217,8 +217,7 @@ class PresenceTracker:
 
     def _schedule(self, user_id: UserId) -> None:
         user = self._users[user_id]
-        instants = (machine.deadline(user, self._rules), self._pings_at(user))
-        due = min((instant for instant in instants if instant is not None), default=None)
+        due = earliest((machine.deadline(user, self._rules), self._pings_at(user)))
         if due is not None:
             self._deadlines.put(user_id, due)
 

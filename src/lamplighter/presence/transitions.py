@@ -10,7 +10,7 @@ OFFLINE is a device whose user sent a PUT of "offline" while its client goes on 
 stays offline until its polls say something new. A PUT takes a device out of BUSY; a sync does not.
 """
 
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Final, TypeAlias
 
 from lamplighter.presence.state import Presence
@@ -18,7 +18,7 @@ from lamplighter.presence.state import Presence
 __all__ = ["DEVICE_TRANSITIONS", "Requested", "Signal", "next_presence"]
 
 
-class Signal(Enum):
+class Signal(StrEnum):
     """What can happen to a device."""
 
     #: The polls in flight say a new `set_presence`.

@@ -41,8 +41,8 @@ class Keeper:
     def keep(self, user_ids: Iterable[UserId]) -> "asyncio.Future[None]":
         """Save the users as they are; if that fails, the log says so."""
         tracker = self._tracker
-        users = (tracker.user(it) for it in user_ids if tracker.decides_for(it))
-        saving = self._save(user for user in users if user is not None)
+        users = [tracker.user(it) for it in user_ids if tracker.decides_for(it)]
+        saving = self._save([user for user in users if user is not None])
         saving.add_done_callback(log_failure)
         return saving
 

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 import structlog
 
@@ -21,7 +22,7 @@ from lamplighter.errors import ClusterUnavailable
 from lamplighter.futures import fail, finish, settle
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.metrics import Metrics
-from lamplighter.presence.changes import Change, announced
+from lamplighter.presence.changes import Change, ChangeReason, announced
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.router import Inquiry, ModuleRouter
 from lamplighter.service.batch import ChangeBatch, done
@@ -34,6 +35,9 @@ from lamplighter.service.subscribers import Subscribers
 __all__ = ["Publisher"]
 
 _log = structlog.get_logger(__name__)
+
+#: The reasons as the metrics have them.
+_LABELS: Final = {it: it.name.lower() for it in ChangeReason}
 
 
 @dataclass(eq=False)
@@ -167,7 +171,7 @@ class Publisher:
         saving = self.keeper.keep({UserId(change.new.user_id) for change in batch.changes})
         saving.add_done_callback(partial(settle, batch.saved))
         for change in batch.changes:
-            self.metrics.announced(change.reason.name.lower())
+            self.metrics.announced(_LABELS[change.reason])
         if pings := _pings(batch.changes):
             self.late.run(self.reminders.remind(pings))
         if inquiry.is_pending:
