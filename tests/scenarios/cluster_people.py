@@ -54,8 +54,8 @@ class _NoRooms:
 class Door:
     """What clients come to at one node."""
 
-    def __init__(self, name: str, node: Node, clock: Clock) -> None:
-        self.name, self.node = name, node
+    def __init__(self, name: str, node: Node) -> None:
+        self.name, self.node, clock = name, node, node.clock
         self.tokens = Tokens(EPOCH, node.mark)
         self._clock = clock
         timeouts, background = Timeouts(clock), Background(clock)

@@ -217,7 +217,7 @@ class RandomCluster(Cluster):
         while name not in self.nodes:
             with suppress(ClusterUnavailable):
                 node = await self.start(name)
-                self.doors[name] = Door(name, node, self._machines[name])
+                self.doors[name] = Door(name, node)
                 node.core.witnesses.observe(lambda it: self._published(name, it))
         del self._starting[name]
 

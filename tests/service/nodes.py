@@ -67,6 +67,8 @@ class Node:
         assert holder.lease is not None  # nothing has failed since it joined
         #: Its mark in since tokens.
         self.mark = f"{holder.lease.epoch:x}"
+        #: What time it is on all nodes.
+        self.clock: Clock
         #: Why only a restart helps.
         self.ended: list[ClusterRefused] = []
 
@@ -188,7 +190,7 @@ class Cluster:
         node = ClusterNode(clock, log, holder, stream, around.owners, around.reload, ended.append)
         view = ClusterView(NodeName(name), clock, holder, stream, around.owners, background)
         self.nodes[name] = started = Node(core, log, holder, node, around, view)
-        started.ended = ended
+        started.ended, started.clock = ended, clock
         core.start()
         node.start()
         return started

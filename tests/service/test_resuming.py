@@ -138,11 +138,14 @@ async def test_a_join_that_is_told_late(cluster: OneRoom, is_told_before: bool) 
 
 
 async def test_a_leave_that_is_told_late(cluster: OneRoom) -> None:
-    """A leave that is stored before the start of a node, and told after it, is told to clients."""
+    """A leave that is stored before the start of a node, and told after it, is told to clients,
+    also if nothing else was told for a while.
+    """
     await cluster.move(ALICE, joined=True)
     await cluster.move(BOB, joined=True)
     before = await token(cluster.nodes["a"], ALICE)
     stored = cluster.write(BOB, joined=False)
+    await cluster.passes(10)
     node = await cluster.start("b")
     await cluster.passes(1)
     await cluster.tell(stored)

@@ -242,7 +242,9 @@ class Core:
             ),
             self.memory,
         )
-        self.resuming = Resuming(self.rooms, self.memberships, ports.hearing, self.stream.position)
+        self.resuming = Resuming(
+            self.rooms, self.memberships, ports.hearing, self.stream.position, ports.clock.now()
+        )
         self.swap = ModuleSwap(
             stream=self.stream,
             router=self.router,

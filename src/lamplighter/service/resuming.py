@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from lamplighter.clock import after
+from lamplighter.clock import Timestamp, after
 from lamplighter.cluster.entries import Joined, Left
 from lamplighter.cluster.positions import at_time, instant_of
 from lamplighter.ids import RoomId, StreamPosition, UserId
@@ -40,12 +40,15 @@ class Resuming:
     rooms: SharedRooms
     memberships: RoomVisibility
     hearing: Hearing | None
-    #: Where this node goes on in the stream.
+    #: Where this node goes on in the stream: at something that may have been told long ago.
     position: StreamPosition
+    #: When the node starts, by the clock of all nodes.
+    now: Timestamp
     _until: StreamPosition = field(init=False)
 
     def __post_init__(self) -> None:
-        self._until = at_time(after(instant_of(self.position), _TOLD_WITHIN))
+        since = max(self.now, instant_of(self.position))
+        self._until = at_time(after(since, _TOLD_WITHIN))
 
     def resume(self, news: Sequence[bytes]) -> None:
         """Take in what the log has told lately, before anybody is answered."""
