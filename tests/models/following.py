@@ -163,7 +163,7 @@ class Followed(Cluster):
                 await self.passes(_TICK.total_seconds())
             case "start", (number,):
                 node = await self.start(_NAMES[number])
-                self.doors[number] = Door(_NAMES[number], node, self._machines[_NAMES[number]])
+                self.doors[number] = Door(_NAMES[number], node)
             case "kill", (number,):
                 self._kill(number)
             case "cut", (number,):
