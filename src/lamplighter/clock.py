@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Final, NewType, Protocol, TypeVar
 
 from lamplighter.futures import finish
@@ -34,8 +35,13 @@ _COMPARED_EVERY_NS: Final = 1_000_000_000
 #: `SystemClock` runs faster or slower by at most one part in this many.
 _SLEWS_BY: Final = 20
 
-#: A steady clock that also counts the time for which the machine slept; None where there is none.
-_BOOTTIME: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", None)
+#: Returns the time since the machine started. Nobody can set it, and it counts the time for which
+#: the machine slept, where there is such a clock.
+_steady_ns: Final[Callable[[], int]] = (
+    partial(time.clock_gettime_ns, time.CLOCK_BOOTTIME)
+    if hasattr(time, "CLOCK_BOOTTIME")
+    else time.monotonic_ns
+)
 
 #: An instant: milliseconds since the epoch.
 Timestamp = NewType("Timestamp", int)
@@ -56,11 +62,6 @@ class Clock(Protocol):
 
     def call_at(self, when: Timestamp, callback: Callable[[], None]) -> Timer:
         """Call *callback* in the event loop at *when*, or at once if *when* has passed."""
-
-
-def _steady_ns() -> int:
-    """Return the time since the machine started, including its sleep. Nobody can set it."""
-    return time.monotonic_ns() if _BOOTTIME is None else time.clock_gettime_ns(_BOOTTIME)
 
 
 class SystemClock:

@@ -9,7 +9,7 @@ from lamplighter.cluster.log import ToldToAll
 from lamplighter.cluster.shared import SharedStream
 from tests.database.statements import traced_statements
 from tests.routing.people import ALICE, BOB, CHARLIE, DORA
-from tests.scenarios.walk import Watched, calls_for_one_more, counted_calls, own, watched
+from tests.scenarios.walk import Watched, calls_for_one_more, counted_calls, in_python, watched
 from tests.service.counting import counted_tasks
 from tests.service.nodes import Cluster
 
@@ -26,7 +26,7 @@ ONCE = {
     "Background.run",
     "PresenceTracker.feed",
 }
-#: Calls of the server's own functions for a delivery and the poll that follows it.
+#: Calls of functions in Python for a delivery and the poll that follows it.
 BUDGET = 55
 #: Of a client whose polls say `online`, it is seen each time whether that is news.
 ONLINE_BUDGET = 57
@@ -40,7 +40,7 @@ async def test_one_more_watcher(name: str) -> None:
     is said to all alike is read and written once, and no task is started for it.
     """
     calls = await calls_for_one_more(CLIENTS[name], Watched.change_and_poll)
-    assert own(calls) <= (ONLINE_BUDGET if CLIENTS[name] is NIO else BUDGET)
+    assert in_python(calls) <= (ONLINE_BUDGET if CLIENTS[name] is NIO else BUDGET)
     assert ONCE.isdisjoint(calls)
 
 
@@ -50,7 +50,7 @@ async def test_one_more_idle_poll(name: str) -> None:
     never idle.
     """
     calls = await calls_for_one_more(CLIENTS[name], Watched.idle_turn)
-    assert own(calls) <= BUDGET
+    assert in_python(calls) <= BUDGET
     assert ONCE.isdisjoint(calls)
 
 
@@ -89,5 +89,5 @@ async def test_a_change_on_a_node_without_watchers(monkeypatch: pytest.MonkeyPat
     await cluster.passes(1)
     assert other.knows(user_id) == ("online", "two")
     [calls] = (it for it in seen if it["Announcing.changed"])
-    assert own(calls) <= NODE_BUDGET
+    assert in_python(calls) <= NODE_BUDGET
     await cluster.stop()

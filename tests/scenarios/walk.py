@@ -23,10 +23,11 @@ from lamplighter.devtools.server import InMemoryServer, running_server
 from lamplighter.web.http.server import HttpServer
 from tests.web.http.peer import Peer
 
-__all__ = ["Watched", "calls_for_one_more", "counted_calls", "own", "watched"]
+__all__ = ["Watched", "calls_for_one_more", "counted_calls", "in_python", "watched"]
 
 _PACKAGE: Final = "/src/lamplighter/"
 _TOOLS: Final = "/src/lamplighter/devtools/"
+_TESTS: Final = "/tests/"
 #: How many watchers are compared with twice as many.
 _FEW: Final = 20
 #: The time-out of the polls.
@@ -150,24 +151,30 @@ async def watched(kind: Client, watchers: int) -> AsyncIterator[Watched]:
 
 @contextmanager
 def counted_calls() -> Iterator[Counter[str]]:
-    """Count what the server calls: its own functions by their names, built-in ones with a `*`."""
+    """Count what the server calls: functions by their names, built-in ones with a `*`."""
     calls: Counter[str] = Counter()
 
     def count(frame: FrameType, event: str, called: Any) -> None:
-        code = frame.f_code
-        is_clock = code.co_qualname == "FakeClock.now"  # it stands in for the machine's
-        if _PACKAGE not in code.co_filename or (_TOOLS in code.co_filename and not is_clock):
-            return
-        if event == "call":
-            calls[code.co_qualname] += 1
-        elif event == "c_call":
+        if event == "c_call" and _is_server(frame):
             calls[f"* {called.__qualname__}"] += 1
+        elif event == "call" and (_is_server(frame) or _is_used(frame)):
+            calls[frame.f_code.co_qualname] += 1
 
     sys.setprofile(count)
     try:
         yield calls
     finally:
         sys.setprofile(None)
+
+
+def _is_server(frame: FrameType | None) -> bool:
+    file = "" if frame is None else frame.f_code.co_filename
+    return _PACKAGE in file and _TOOLS not in file
+
+
+def _is_used(frame: FrameType) -> bool:
+    """Tell whether the server calls what is not its own: the clock, or a library."""
+    return _is_server(frame.f_back) and _TESTS not in frame.f_code.co_filename
 
 
 async def _calls_of(kind: Client, watchers: int, step: Step) -> Counter[str]:
@@ -186,8 +193,8 @@ async def calls_for_one_more(kind: Client, step: Step) -> dict[str, float]:
     return {it: (many[it] - few[it]) / _FEW for it in many if many[it] != few[it]}
 
 
-def own(calls: Mapping[str, float]) -> float:
-    """Return how many of *calls* are of the server's own functions."""
+def in_python(calls: Mapping[str, float]) -> float:
+    """Return how many of *calls* are of functions in Python."""
     return sum(count for name, count in calls.items() if not name.startswith("*"))
 
 
@@ -196,8 +203,8 @@ async def main(names: Sequence[str]) -> None:
     for name in names:
         for step in (Watched.change_and_poll, Watched.idle_turn):
             calls = await calls_for_one_more(CLIENTS[name], step)
-            ours, all_ = own(calls), sum(calls.values())
-            lines = [f"{name}, {step.__name__}: {ours:.2f} of ours, {all_ - ours:.2f} built-in"]
+            ours, all_ = in_python(calls), sum(calls.values())
+            lines = [f"{name}, {step.__name__}: {ours:.2f} in Python, {all_ - ours:.2f} built-in"]
             for it, count in sorted(calls.items(), key=lambda pair: (pair[0][0] == "*", -pair[1])):
                 lines.append(f"  {count:6.2f} {it}")
             sys.stdout.write("\n".join([*lines, ""]))
