@@ -342,7 +342,9 @@ class Design(Befalling):
         elif put.edge == put.node or self._hear_each_other(world, put.node, put.edge):
             newest = max(world.acknowledged[put.user], put.place)
             acknowledged = replaced(world.acknowledged, put.user, newest)
-            yield ("answer", put.user), ended_put(world, put)._replace(acknowledged=acknowledged)
+            answered = world.answered | {put.number}
+            after = ended_put(world, put)._replace(acknowledged=acknowledged, answered=answered)
+            yield ("answer", put.user), after
 
     # --- what all of that is made of ------------------------------------------------------
 

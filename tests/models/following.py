@@ -6,11 +6,11 @@ what can be seen of them tells which of these they are.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from itertools import count
+from itertools import count, groupby
 from typing import Final
 
 import msgspec
@@ -21,7 +21,7 @@ from lamplighter.cluster.log import NodeName
 from lamplighter.cluster.partitions import heirs_of, partition_of
 from lamplighter.cluster.positions import at_time
 from lamplighter.delivery.feed import WaitingPoll
-from lamplighter.devtools.turns import turns_until_idle
+from lamplighter.devtools.turns import turns, turns_until_idle
 from lamplighter.ids import RoomId, StreamPosition, UserId
 from lamplighter.ports import MembershipChange, Requester, SyncRequest
 from lamplighter.presence.machine import Rules
@@ -29,6 +29,7 @@ from lamplighter.presence.state import Presence
 from lamplighter.presence.timers import Timers
 from lamplighter.routing.interest import SharedRooms
 from lamplighter.service.settings import CoreSettings
+from lamplighter.service.witness import Published
 from lamplighter.web.client.long_poll import News, SyncQuestion
 from tests.cluster.memory_log import Way as LogWay
 from tests.models.cluster import Design
@@ -47,6 +48,8 @@ DESIGN: Final = Design(lease=8, out=6, grace=_GRACE // _TICK, patience=10, nodes
 
 _NAMES: Final = (NodeName("a"), NodeName("b"))
 _VIEWER: Final = UserId("@viewer:demo")
+#: So many turns of the event loop take a request to the log.
+_SOME_TURNS: Final = 20
 #: Nobody waits so long: a poll is answered at once, or given up.
 _LONG: Final = timedelta(hours=1)
 
@@ -81,6 +84,8 @@ class Seen:
     acknowledged: frozenset[int]
     #: The users whose polls wait.
     polling: frozenset[int]
+    #: By user: what was told to all, one after the other.
+    told: tuple[tuple[Value, ...], ...]
     #: What the viewer's client shows.
     believes: tuple[Value, ...]
 
@@ -125,6 +130,8 @@ class Followed(Cluster):
         self._started_after: dict[str, int] = {}
         self._token: str | None = None
         self._believes: list[Value] = [(False, 0)] * len(USERS)
+        #: By its position and its user, what was told to all.
+        self._told_to_all: dict[tuple[StreamPosition, int], Value] = {}
         #: Of which users the viewer was told last.
         self.told: frozenset[int] = frozenset()
         #: Whether its token counted positions of another node: that may repeat what was told.
@@ -163,6 +170,7 @@ class Followed(Cluster):
                 await self.passes(_TICK.total_seconds())
             case "start", (number,):
                 node = await self.start(_NAMES[number])
+                node.core.witnesses.observe(self._published)
                 self.doors[number] = Door(_NAMES[number], node)
             case "kill", (number,):
                 self._kill(number)
@@ -171,7 +179,7 @@ class Followed(Cluster):
             case "frozen", (number,):
                 self._freeze(number)
             case "open", (number,):
-                self._open(number)
+                await self._open(number)
             case _:
                 await self._act_of_people(what, *about)
         await turns_until_idle()
@@ -195,6 +203,12 @@ class Followed(Cluster):
                 await self._ask(number)
             case _:
                 raise AssertionError((what, about))
+
+    def _published(self, published: Published) -> None:
+        for state in published.states:
+            if (user_id := UserId(state.user_id)) in _PEOPLE:
+                place = published.position, _PEOPLE.index(user_id)
+                self._told_to_all[place] = _value(state.state, state.status_msg)
 
     def _node(self, number: int) -> Node:
         return self.nodes[_NAMES[number]]
@@ -221,11 +235,16 @@ class Followed(Cluster):
             if poll.node is node:
                 later.append(self._polls.pop(user).leave)
 
-    def _open(self, number: int) -> None:
-        """Let a node go on; a request comes before the timers that are due."""
+    async def _open(self, number: int) -> None:
+        """Let a node go on. Requests that have come meanwhile are faster than its timers."""
         self._node(number).log.way = LogWay.OPEN
         if (later := self._later.pop(number, None)) is not None:
-            self._machines[_NAMES[number]].go_on(later)
+            machine = self._machines[_NAMES[number]]
+            machine.tell_time()
+            for work in later:
+                work()
+            await turns(_SOME_TURNS)
+            machine.go_on()
 
     def _put(self, user: int, number: int) -> None:
         put = next(self._numbers)
@@ -277,6 +296,7 @@ class Followed(Cluster):
             frozenset(number for number, it in self._puts.items() if not it.done()),
             frozenset(it for it in self._puts if _is_acknowledged(self._puts[it])),
             frozenset(user for user, it in self._polls.items() if not it.is_gone),
+            tuple(_without_repetition(self._told_to_all, user) for user in USERS),
             tuple(self._believes),
         )
 
@@ -286,6 +306,13 @@ def _seen_at(node: Node) -> tuple[frozenset[int], tuple[Value, ...]]:
         frozenset(user for user in USERS if node.owns(_PEOPLE[user])),
         tuple(_value(*node.knows(_PEOPLE[user])) for user in USERS),
     )
+
+
+def _without_repetition(
+    told: Mapping[tuple[StreamPosition, int], Value], user: int
+) -> tuple[Value, ...]:
+    values = [told[place] for place in sorted(told) if place[1] == user]
+    return tuple(value for value, _ in groupby(values))
 
 
 def _value(state: str, status_msg: str | None) -> Value:

@@ -157,6 +157,8 @@ class World(NamedTuple):
     known: frozenset[int] = frozenset()
     #: Whose poll has begun, perhaps ended, and no owner has heard of it.
     unheard: frozenset[int] = frozenset()
+    #: The PUTs that were acknowledged.
+    answered: frozenset[int] = frozenset()
     #: How many PUTs there have been.
     number: int = 0
     #: Which promise was broken in the step that led here.

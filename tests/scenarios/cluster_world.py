@@ -70,11 +70,15 @@ class MachineClock:
         """Let no timer come."""
         self._stopped_at = self._clock.now()
 
-    def go_on(self, first: Iterable[Callable[[], None]] = ()) -> None:
-        """Let *first* come, and all timers that were due."""
+    def tell_time(self) -> None:
+        """Tell the time again; the timers that were due come with `go_on`."""
         self._stopped_at = None
+
+    def go_on(self) -> None:
+        """Let all timers come that were due."""
+        self.tell_time()
         due, self._due = self._due, []
-        for callback in [*first, *due]:
+        for callback in due:
             callback()
 
     def come(self, callback: Callable[[], None]) -> None:
