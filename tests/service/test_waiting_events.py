@@ -1,17 +1,28 @@
-"""Events that wait for their owners are said in the order in which they came."""
+"""Events that wait for their owners: in which order they are said, how many, and for how long."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 
 from lamplighter.cluster.log import Lease, NodeName
-from lamplighter.cluster.partitions import ALL_PARTITIONS
-from lamplighter.cluster.wire import EventTaken, Outcome
-from lamplighter.presence.events import StatusSet
+from lamplighter.cluster.partitions import ALL_PARTITIONS, partition_of
+from lamplighter.cluster.wire import EventTaken, NodeMessage, Outcome
+from lamplighter.errors import ClusterUnavailable, StorageUnavailable
+from lamplighter.ids import UserId
+from lamplighter.presence.events import StatusSet, SyncEnded, Syncing
 from lamplighter.presence.state import Presence
-from tests.routing.people import ALICE, BOB
+from lamplighter.service.node_messages import NodeMessages
+from lamplighter.service.waiting_events import MOST_WAITED_FOR, MOST_WAITING, WaitingEvents
+from tests.cluster.memory_log import LogServer
+from tests.routing.people import ALICE, BOB, CHARLIE
 from tests.service.nodes import Cluster
-from tests.service.parts import PHONE
+from tests.service.parts import PHONE, Parts
+
+#: Who owns everybody, as far as the node knows.
+OWNER = Lease(NodeName("owner"), 9)
 
 
 @pytest.fixture
@@ -67,3 +78,138 @@ async def test_a_former_owner_answers_late(cluster: Cluster) -> None:
     assert waiting.leases() == {lease}
     await cluster.passes(2)
     assert waiting.said == 2
+
+
+@dataclass(eq=False)
+class Sent(NodeMessages):
+    """Writes down what is sent, and to whom."""
+
+    sent: list[tuple[Lease, int]] = field(default_factory=list)
+
+    def send(self, to: Lease, message: NodeMessage) -> None:
+        self.sent.append((to, message.number))
+
+    def take(self) -> list[tuple[Lease, int]]:
+        """Return what was sent since the last time."""
+        sent, self.sent = self.sent, []
+        return sent
+
+
+class World:
+    """The events of one node."""
+
+    def __init__(self) -> None:
+        parts = Parts()
+        self.clock = parts.clock
+        self.messages = Sent(LogServer(self.clock).log(), parts.background)
+        self.events = WaitingEvents(self.clock, parts.connections, parts.background, self.messages)
+
+    def wait(self, owner: Lease | None = OWNER, user_id: UserId = BOB) -> "asyncio.Future[None]":
+        """Let a command of a user wait for an owner."""
+        return self.events.wait(StatusSet(user_id, PHONE, Presence.ONLINE, "x"), owner)
+
+
+@pytest.fixture
+async def world() -> World:
+    """A node on which nothing waits."""
+    return World()
+
+
+async def test_too_many(world: World) -> None:
+    """If too many events wait, a command fails at once, and what polls say waits, too."""
+    waiting = [world.wait(user_id=UserId(f"@user{it}:demo")) for it in range(MOST_WAITING)]
+    refused = world.wait()
+    polls = (
+        world.events.wait(Syncing(BOB, PHONE, Presence.ONLINE), OWNER),
+        world.events.wait(SyncEnded(BOB, PHONE), OWNER),
+    )
+    assert isinstance(refused.exception(), ClusterUnavailable)
+    assert [it.done() for it in polls] == [False, False]
+    assert len(world.events) == MOST_WAITING + 2
+    for number in range(3):
+        world.events.answer(OWNER, EventTaken(number, Outcome.DONE))
+    assert [it.done() for it in waiting[:4]] == [True, True, True, False]
+    assert not world.wait().done()
+
+
+async def test_too_long(world: World) -> None:
+    """An event fails once its owner has not answered for `MOST_WAITED_FOR`; later ones wait on."""
+    first = world.wait()
+    world.clock.advance(seconds=1)
+    second = world.wait(None)
+    world.clock.advance(seconds=3.5)
+    assert not first.done()
+    world.clock.advance(seconds=0.5)
+    assert str(first.exception()) == "no owner answers for @bob:demo"
+    assert not second.done()
+    world.events.answer(OWNER, EventTaken(0, Outcome.DONE))
+    world.clock.advance(seconds=1)
+    assert isinstance(second.exception(), ClusterUnavailable)
+    assert len(world.events) == 0
+    assert timedelta(seconds=5) == MOST_WAITED_FOR
+
+
+async def test_nobody_waits_for_an_event(world: World) -> None:
+    """An event that nobody waits for any more costs nothing when it ends, however it ends."""
+    for outcome in (Outcome.DONE, Outcome.UNSAVED, None):
+        gone = world.wait()
+        gone.cancel()
+        if outcome is None:
+            world.clock.advance(seconds=6)
+        else:
+            [(_, number)] = world.messages.take()
+            world.events.answer(OWNER, EventTaken(number, outcome))
+        assert (gone.cancelled(), len(world.events)) == (True, 0)
+
+
+async def test_outcomes(world: World) -> None:
+    """Whoever waits learns what the owner answers; an answer to nothing is nothing."""
+    done, unsaved, elsewhere = [world.wait() for _ in range(3)]
+    outcomes = (Outcome.DONE, Outcome.UNSAVED, Outcome.ELSEWHERE, Outcome.DONE)
+    for number, outcome in enumerate(outcomes):
+        world.events.answer(OWNER, EventTaken(number, outcome))
+    assert (done.done(), done.exception()) == (True, None)
+    assert isinstance(unsaved.exception(), StorageUnavailable)
+    assert not elsewhere.done()
+
+
+async def test_to_whom_it_is_said_again(world: World) -> None:
+    """At a renewal, what was said to a dead node, or to nobody, is said to who owns the user now;
+    what a living owner has heard is not. It stays with nobody while there is no owner.
+    """
+    dead, alive = Lease(NodeName("dead"), 1), Lease(NodeName("alive"), 2)
+    for owner, user_id in ((dead, ALICE), (alive, BOB), (None, CHARLIE)):
+        world.wait(owner, user_id)
+    assert world.messages.take() == [(dead, 0), (alive, 1)]
+    assert (world.events.leases(), world.events.said) == ({dead, alive}, 2)
+    world.events.say_again({dead}, lambda _partition: None)
+    assert world.messages.take() == []
+    world.events.say_again({dead}, lambda _partition: OWNER)
+    world.events.say_again({dead}, lambda _partition: OWNER)
+    assert world.messages.take() == [(OWNER, 0), (OWNER, 2)]
+    world.messages.unheard(OWNER)
+    world.events.say_again(set(), lambda _partition: alive)
+    assert world.messages.take() == [(alive, 0), (alive, 2)]
+    world.events.unsay()
+    assert world.events.leases() == set()
+    world.events.say_again(set(), lambda _partition: OWNER)
+    assert world.messages.take() == [(OWNER, 0), (OWNER, 1), (OWNER, 2)]
+
+
+async def test_another_owner(world: World) -> None:
+    """What waits for a partition is said to its next owner at once, whoever has heard it before;
+    what the node itself owns from now on waits no more.
+    """
+    next_one = Lease(NodeName("next"), 1)
+    waiting = [world.wait(user_id=it) for it in (ALICE, BOB, CHARLIE)]
+    of_bob = {partition_of(BOB)}
+    world.messages.take()
+    world.events.move(of_bob, None)
+    assert world.messages.take() == []
+    world.events.move(of_bob, next_one)
+    assert world.messages.take() == [(next_one, 1)]
+    [taken] = world.events.take(of_bob)
+    assert (taken.event.user_id, taken.answered) == (BOB, waiting[1])
+    assert len(world.events) == 2
+    world.events.answer(next_one, EventTaken(1, Outcome.DONE))
+    assert not waiting[1].done()
