@@ -5,12 +5,19 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from lamplighter.app import Lamplighter, Storage, build
+from lamplighter.app.cluster import migrate_among_nodes
 from lamplighter.clock import Timestamp
 from lamplighter.config import parse_config_text
+from lamplighter.database.adapter import Statement
+from lamplighter.database.engine import Database
 from lamplighter.database.memory import open_memory
+from lamplighter.database.migrate import is_up_to_date
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.turns import turns_until_idle
+from lamplighter.errors import ClusterRefused
 from lamplighter.modules.api import ModuleApi
 from lamplighter.modules.loader import ConfiguredModule, ModuleStyle
 from tests.cluster.memory_log import LogServer, Way
@@ -73,6 +80,14 @@ class World:
         return list(dict.fromkeys(name for _, name in calls))
 
 
+async def older_database() -> Database:
+    """Return a database that lacks the last step."""
+    database = open_memory()
+    await database.commit(Statement("DROP TABLE news"))
+    await database.commit(Statement("UPDATE alembic_version SET version_num = '0005'"))
+    return database
+
+
 async def _nobody(_about: object) -> Any:
     return {}
 
@@ -118,3 +133,34 @@ async def test_a_node_that_stood_still() -> None:
         await world.passes(10)
         answers.append(world.apis[0].should_run_background_tasks())
     assert answers == [True, False, True]
+
+
+async def test_a_version_that_changes_the_database() -> None:
+    """A node that would change the tables of the database does not start while other nodes use
+    them: it names these nodes, and changes nothing. Once they have stopped, it starts.
+    """
+    world = World()
+    config = parse_config_text(CONFIG.replace("NODE", "b"), Path("lamplighter.yaml"))
+    async with world.node("a"):
+        older = await older_database()
+        with pytest.raises(ClusterRefused) as refused:
+            await build(config, world.clock, Storage(older, None), [], log=world.log.log())
+    assert str(refused.value) == (
+        "this version changes the tables of the database, and nodes of an older version use them:"
+        " a. Stop all nodes, and then start this version"
+    )
+    older = await older_database()
+    await migrate_among_nodes(config, world.clock, older, world.log.log())
+    assert await is_up_to_date(older)
+    await older.close()
+
+
+async def test_a_node_that_was_killed() -> None:
+    """A node that was killed, and starts in a new version at once, does not wait for itself."""
+    world = World()
+    async with world.node("b"):
+        older = await older_database()
+        config = parse_config_text(CONFIG.replace("NODE", "b"), Path("lamplighter.yaml"))
+        await migrate_among_nodes(config, world.clock, older, world.log.log())
+        assert await is_up_to_date(older)
+        await older.close()

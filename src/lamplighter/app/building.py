@@ -8,7 +8,7 @@ from typing import Final
 from starlette.types import ASGIApp
 
 from lamplighter.app.admin import Admin
-from lamplighter.app.cluster import Cluster, SingleNode, join_node
+from lamplighter.app.cluster import Cluster, SingleNode, join_node, migrate_among_nodes
 from lamplighter.app.endpoints import wire_endpoints
 from lamplighter.app.federation import Federation, Nowhere
 from lamplighter.app.homeserver import Homeserver
@@ -20,7 +20,6 @@ from lamplighter.cluster.log import Log
 from lamplighter.config import Config
 from lamplighter.database.backoffs import SqlBackoffStore
 from lamplighter.database.engine import Database
-from lamplighter.database.migrate import migrate
 from lamplighter.database.presence import SqlPresenceStore
 from lamplighter.database.visibility import SqlVisibilityStore
 from lamplighter.federation.transport import Transport
@@ -180,10 +179,10 @@ async def build(
 async def _build(
     config: Config, clock: Clock, storage: Storage, source: ReloadSource, given: _StandIns
 ) -> Lamplighter:
-    await migrate(storage.database)
+    log = await migrate_among_nodes(config, clock, storage.database, given.log)
     metrics = Metrics()
     store = SqlPresenceStore(storage.database, metrics.committed)
-    node = await join_node(config, clock, storage, store, source.entries(config), given.log)
+    node = await join_node(config, clock, storage, store, source.entries(config), log)
     clock = node.clock
     background = Background(clock)
     homeserver = given.homeserver or _homeserver(config, clock, storage, background, given.connect)

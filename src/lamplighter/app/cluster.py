@@ -23,8 +23,10 @@ from lamplighter.cluster.time import ClusterClock
 from lamplighter.cluster.valkey_address import parse_valkey_url
 from lamplighter.cluster.wire import WIRE_VERSION
 from lamplighter.config import BusUrl, Config
+from lamplighter.database.engine import Database
+from lamplighter.database.migrate import is_up_to_date, migrate
 from lamplighter.database.presence import SqlPresenceStore
-from lamplighter.errors import ClusterRefused, ConfigError
+from lamplighter.errors import ClusterRefused, ConfigError, LogLost
 from lamplighter.federation.keys import SigningKeys
 from lamplighter.futures import fail, finish
 from lamplighter.ids import ServerName, StreamPosition, UserId
@@ -41,7 +43,15 @@ from lamplighter.service.node_core import NodeCore
 from lamplighter.service.owners import Owners
 from lamplighter.service.reload import Reload
 
-__all__ = ["CaughtUp", "Cluster", "SingleNode", "facts_of", "join_node", "open_log"]
+__all__ = [
+    "CaughtUp",
+    "Cluster",
+    "SingleNode",
+    "facts_of",
+    "join_node",
+    "migrate_among_nodes",
+    "open_log",
+]
 
 #: Whoever owns it runs what modules run on one node at a time.
 _OF_LOOPS: Final = PartitionId(0)
@@ -251,17 +261,53 @@ async def join_node(
     modules: Sequence[ConfiguredModule],
     log: Log | None,
 ) -> SingleNode | Cluster:
-    """Return what this server is in its cluster, as *config* says.
+    """Return what this server is in its cluster, as *config* says; *log* is from
+    `migrate_among_nodes`.
 
-    *log* stands in for that of the configured Valkey. Raises `ClusterRefused`, `ConfigError`,
-    `ClusterUnavailable` and `StorageUnavailable`.
+    Raises `ClusterRefused`, `ConfigError`, `ClusterUnavailable` and `StorageUnavailable`.
+    """
+    settings = config.cluster
+    if settings is None or log is None:
+        return SingleNode(clock, asyncio.get_running_loop().create_future())
+    facts = facts_of(config, storage.data_dir, modules)
+    return await Cluster.join(NodeName(settings.node), facts, clock, log, await store.newest())
+
+
+async def migrate_among_nodes(
+    config: Config, clock: Clock, database: Database, stand_in: Log | None
+) -> Log | None:
+    """Make *database* up to date; return the log of the configured cluster, None without one.
+
+    *stand_in* stands in for that log.
+
+    Raises `ClusterRefused` if this version would change the tables of the database while nodes of
+    an older version use them; and `ConfigError`, `ClusterUnavailable` and `StorageUnavailable`.
     """
     settings = config.cluster
     if settings is None:
-        return SingleNode(clock, asyncio.get_running_loop().create_future())
-    facts = facts_of(config, storage.data_dir, modules)
-    log = log or open_log(settings.bus, config.server_name, clock)
-    return await Cluster.join(NodeName(settings.node), facts, clock, log, await store.newest())
+        await migrate(database)
+        return None
+    log = stand_in or open_log(settings.bus, config.server_name, clock)
+    try:
+        # A node makes the database up to date before it joins: so who lives is asked first.
+        others = ", ".join(it for it in await _living(log) if it != settings.node)
+        if others and not await is_up_to_date(database):
+            raise ClusterRefused(
+                "this version changes the tables of the database, and nodes of an older version"
+                f" use them: {others}. Stop all nodes, and then start this version"
+            )
+        await migrate(database)
+    except BaseException:
+        await log.close()
+        raise
+    return log
+
+
+async def _living(log: Log) -> Sequence[NodeName]:
+    try:
+        return [it.lease.node for it in (await log.standing()).nodes]
+    except LogLost:
+        return ()
 
 
 def open_log(url: BusUrl, server_name: ServerName, clock: Clock) -> Log:

@@ -19,7 +19,14 @@ from sqlalchemy.exc import DBAPIError
 from lamplighter.database.engine import Database
 from lamplighter.errors import ConfigError
 
-__all__ = ["check_file", "check_server", "empty_database", "migrate", "upgrade"]
+__all__ = [
+    "check_file",
+    "check_server",
+    "empty_database",
+    "is_up_to_date",
+    "migrate",
+    "upgrade",
+]
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _FACTS: Final = text(
@@ -37,11 +44,15 @@ async def migrate(database: Database) -> None:
         ConfigError: the database was made by a newer Lamplighter.
         StorageUnavailable: a step is needed and cannot be written.
     """
-    async with database.read() as connection:
-        up_to_date = await connection.run_sync(_is_up_to_date)
-    if not up_to_date:
+    if not await is_up_to_date(database):
         async with database.write() as connection:
             await connection.run_sync(upgrade)
+
+
+async def is_up_to_date(database: Database) -> bool:
+    """Tell whether *database* lacks no step; raise what `migrate` does."""
+    async with database.read() as connection:
+        return await connection.run_sync(_is_up_to_date)
 
 
 def check_file(path: Path) -> None:
@@ -66,8 +77,7 @@ def check_file(path: Path) -> None:
 
 async def check_server(database: Database) -> None:
     """Raise `ConfigError` if a server could not use this PostgreSQL database; write nothing."""
-    async with database.read() as connection:
-        up_to_date = await connection.run_sync(_is_up_to_date)
+    up_to_date = await is_up_to_date(database)
     async with database.write() as connection:
         (encoding, is_standby, schema, may_create) = (await connection.execute(_FACTS)).one()
     problem = None
