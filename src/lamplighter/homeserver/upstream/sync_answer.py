@@ -37,6 +37,8 @@ _SMALL_KEPT: Final = 256
 _LONGEST_KEPT: Final = 1_024
 #: From this size on, in bytes, the members are not copied.
 _LARGE: Final = 2 * PORTION
+#: How much of a member is cut out at a time, in bytes: each cut is a turn of the event loop.
+_CUT: Final = 4 * PORTION
 #: A member with less in it than this may be empty, in bytes: `{"join":{},"invite":{}}` for example.
 _MOST_OF_NOTHING: Final = 200
 
@@ -129,8 +131,8 @@ def _written(members: Mapping[str, msgspec.Raw]) -> Iterator[bytes]:
         yield b"%b%b:" % (opening, msgspec.json.encode(name))
         opening = b","
         view = memoryview(value)
-        for start in range(0, len(view), PORTION):
-            yield bytes(view[start : start + PORTION])
+        for start in range(0, len(view), _CUT):
+            yield bytes(view[start : start + _CUT])
     yield b"}" if members else b"{}"
 
 
