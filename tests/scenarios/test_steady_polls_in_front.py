@@ -23,7 +23,7 @@ POLLS = f"{UPSTREAM}polls.py"
 #: How many functions of that module, and from it, are called for a poll in which nothing happens.
 MOST_OF_POLLS = 14
 #: How many functions are called from the bytes of a poll until it waits.
-MOST_TO_WAIT = 56
+MOST_TO_WAIT = 40
 
 
 class Desk:
