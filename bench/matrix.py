@@ -28,6 +28,7 @@ __all__ = [
     "put_request",
     "read_sync",
     "register",
+    "say",
     "upload_filter",
     "user_id",
 ]
@@ -112,6 +113,13 @@ async def create_room(connection: Connection, creator: Account) -> str:
 async def join(connection: Connection, account: Account, room_id: str) -> None:
     """Let *account* join a room."""
     await connection.ask(_request("POST", f"/join/{quote(room_id)}", account.token, {}))
+
+
+async def say(connection: Connection, account: Account, room_id: str, text: str) -> None:
+    """Let *account* send a message, whose *text* is new in the room."""
+    path = f"/rooms/{quote(room_id)}/send/m.room.message/{quote(text)}"
+    content = {"msgtype": "m.text", "body": text}
+    await connection.ask(_request("PUT", path, account.token, content))
 
 
 async def upload_filter(connection: Connection, account: Account, definition: str) -> str:

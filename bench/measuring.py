@@ -112,6 +112,11 @@ class Meter:
         assert self._used is not None, "nothing was measured"
         return self._used
 
+    @property
+    def usage_since_start(self) -> Usage:
+        """The CPU time that the server has taken since its processes were started."""
+        return Usage(self._cpu(), 0.0, self.resident)
+
     def _cpu(self) -> dict[str, float]:
         return {name: cpu_seconds(pid) for name, pid in self.pids.items()}
 

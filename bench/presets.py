@@ -6,15 +6,16 @@ from typing import Final, Protocol
 
 from bench.clients import BOT, ELEMENT_AWAY, NIO
 from bench.loads.changes import Changes, Closed, Pace, Steady
-from bench.loads.first_syncs import FirstSyncs
+from bench.loads.first_syncs import FirstSyncs, FirstSyncsOfOne
 from bench.loads.idle import Idle
 from bench.loads.puts import Puts
 from bench.loads.returns import Churn, Reconnect
+from bench.loads.starts import Starts
 from bench.machine import polls_admitted
 from bench.measuring import Measurement
 from bench.party import TIMEOUT_MS, MatrixWire
 from bench.servers.process import Recipe
-from bench.shapes import Shape, alone, crowd, mesh, one_room, rooms_apart, routed
+from bench.shapes import Shape, alone, crowd, in_many_rooms, mesh, one_room, rooms_apart, routed
 from bench.stage import Stage
 
 __all__ = ["PRESETS", "QUICK", "Load", "Plan", "Preset", "make_plan"]
@@ -59,6 +60,8 @@ class Preset:
         """Tell whether the server's protocol can carry the load."""
         if self.is_in_front:
             return recipe.name in ("synapse", "front")
+        if self.load.shape.is_stored:  # in tables of ours
+            return recipe.name == "lamplighter"
         if recipe.addresses > 1 or recipe.name == "nodes-1":
             return self.over_nodes
         can_carry = self.over_xmpp or isinstance(recipe.wire, MatrixWire)
@@ -87,6 +90,9 @@ _FLAT_OUT: Final = Closed(seconds=10)
 _UNSATURATED: Final = Steady(per_second=2, seconds=20, suffix=", 2/s")
 #: At 20 changes a second a server works with cold caches; this preset shows the server's own costs.
 _EIGHT_AT_ONCE: Final = Closed(seconds=10, suffix=", 8 at once", together=8)
+
+#: The rooms of somebody who uses Matrix every day.
+_ROOM_SIZES: Final = (*(2,) * 30, *(20,) * 14, *(100,) * 5, 300)
 
 _ALL: Final = (
     _fanout(50, Steady(per_second=2, seconds=10)),
@@ -128,6 +134,16 @@ _ALL: Final = (
         "first syncs in a room of 5,000 who are online",
         FirstSyncs(one_room(5_000, 0), count=50),
         long_for_synapse=True,
+    ),
+    Preset(
+        "initial-rooms",
+        "first syncs of one user in 50 rooms: 30 of 2, 14 of 20, 5 of 100 and one of 300",
+        FirstSyncsOfOne(in_many_rooms(300, _ROOM_SIZES), count=100, messages=20),
+    ),
+    Preset(
+        "start",
+        "a start with 50,000 users, half of them online, in 5,000 rooms of ten",
+        Starts(replace(rooms_apart(5_000, 10), is_stored=True)),
     ),
     Preset(
         "idle",

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import cycle, islice
 
 from bench.clients import ELEMENT, Client
 
-__all__ = ["Shape", "alone", "crowd", "mesh", "one_room", "rooms_apart", "routed"]
+__all__ = ["Shape", "alone", "crowd", "in_many_rooms", "mesh", "one_room", "rooms_apart", "routed"]
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class Shape:
     publishers: tuple[int, ...]
     #: Viewer to the users that a module shows to the viewer.
     shown: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    #: Whether users and rooms are in the database before the server starts.
+    is_stored: bool = False
     #: The client of every user, where the protocol is Matrix.
     client: Client = ELEMENT
 
@@ -57,6 +60,13 @@ def rooms_apart(rooms: int, size: int) -> Shape:
     members = tuple(tuple(range(n * size, (n + 1) * size)) for n in range(rooms))
     everybody = tuple(range(rooms * size))
     return Shape(len(everybody), members, everybody, tuple(room[0] for room in members))
+
+
+def in_many_rooms(users: int, sizes: Sequence[int]) -> Shape:
+    """Return rooms of these *sizes*: the first user is in all of them, others by turns."""
+    others = cycle(range(1, users))
+    rooms = tuple((0, *islice(others, size - 1)) for size in sizes)
+    return Shape(users, rooms, tuple(range(users)), ())
 
 
 def mesh(users: int, rooms: int) -> Shape:

@@ -13,7 +13,16 @@ from bench.matrix import Account, create_room, join, put_request, register
 from bench.measuring import Latency, Measurement, Meter, Progress
 from bench.shapes import Shape
 
-__all__ = ["Party", "Stage", "Wire", "in_parallel", "people", "settle_in", "timed"]
+__all__ = [
+    "Party",
+    "Stage",
+    "Wire",
+    "in_parallel",
+    "people",
+    "people_in_rooms",
+    "settle_in",
+    "timed",
+]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -68,6 +77,12 @@ class Wire(Protocol):
 
 async def people(stage: Stage, shape: Shape) -> list[Account]:
     """Register the users of *shape* and let them join their rooms, over the client API."""
+    accounts, _ = await people_in_rooms(stage, shape)
+    return accounts
+
+
+async def people_in_rooms(stage: Stage, shape: Shape) -> tuple[list[Account], list[str]]:
+    """Do as `people`; return the IDs of the rooms, too."""
     accounts = await in_parallel(stage, "registering", range(shape.users), register)
     rooms = await in_parallel(
         stage, "creating rooms", shape.rooms, lambda line, it: create_room(line, accounts[it[0]])
@@ -78,7 +93,7 @@ async def people(stage: Stage, shape: Shape) -> list[Account]:
         for member in members[1:]
     ]
     await in_parallel(stage, "joining", joins, lambda line, it: join(line, *it))
-    return accounts
+    return accounts, rooms
 
 
 async def settle_in(stage: Stage, accounts: Sequence[Account], client: Client) -> None:

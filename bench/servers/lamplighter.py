@@ -13,6 +13,7 @@ from bench.party import MatrixWire
 from bench.servers.engines import are_absent, database_url
 from bench.servers.matrix_config import modules_for, presence_for
 from bench.servers.process import ROOT, Command
+from bench.servers.stored import store
 from bench.servers.synapse import Synapse
 from bench.shapes import Shape
 from lamplighter.homeserver.upstream.registration import write_registration
@@ -32,7 +33,10 @@ class Lamplighter:
         return None
 
     def commands(self, folder: Path, port: int, shape: Shape) -> Sequence[Command]:
-        return [_command(folder, port, shape, {"registration": "open"})]
+        command = _command(folder, port, shape, {"registration": "open"})
+        if shape.is_stored:
+            store(folder / f"data-{self.name}", shape)
+        return [command]
 
 
 class Front:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.shapes import Shape, alone, crowd, mesh, one_room, rooms_apart, routed
+from bench.shapes import Shape, alone, crowd, in_many_rooms, mesh, one_room, rooms_apart, routed
 
 
 @pytest.mark.parametrize(
@@ -11,10 +11,11 @@ from bench.shapes import Shape, alone, crowd, mesh, one_room, rooms_apart, route
         (one_room(3, publishers=1), (0, 1, 2), (0,), [{1, 2}, {0, 2}, {0, 1}]),
         (routed(2), (2,), (0, 1), [{2}, {2}, set()]),
         (rooms_apart(2, size=2), (0, 1, 2, 3), (0, 2), [{1}, {0}, {3}, {2}]),
+        (in_many_rooms(4, (2, 3)), (0, 1, 2, 3), (), [{1, 2, 3}, {0}, {0, 3}, {0, 2}]),
         (crowd(4, told=2), (0, 1, 2, 3), (0,), [{1, 2}, {0, 2}, {0, 1}, set()]),
         (alone(2), (0, 1), (), [set(), set()]),
     ],
-    ids=["one-room", "routed", "rooms-apart", "crowd", "alone"],
+    ids=["one-room", "routed", "rooms-apart", "many-rooms", "crowd", "alone"],
 )
 def test_who_is_told(
     shape: Shape, watchers: object, publishers: object, audiences: list[set[int]]

@@ -22,7 +22,8 @@ def config(text: str) -> Config:
         ("presence: {busy: true}", "presence: {idle_timeout: 9m}",
          ["presence.idle_timeout", "presence.busy"]),
         ("rate_limits: off", "", [
-            "rate_limits.presence", "rate_limits.login", "rate_limits.registration"
+            "rate_limits.presence", "rate_limits.login", "rate_limits.registration",
+            "rate_limits.rooms",
         ]),
         ("rate_limits: {login: {per_second: 1, burst: 1}}",
          "rate_limits: {login: {per_second: 1, burst: 2}}", ["rate_limits.login.burst"]),

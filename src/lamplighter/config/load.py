@@ -8,7 +8,7 @@ import msgspec
 import yaml
 
 from lamplighter.config.explain import Refused, quoted, refusal
-from lamplighter.config.model import Config
+from lamplighter.config.model import Config, RateLimits
 from lamplighter.config.relations import check_relations
 from lamplighter.config.synapse_keys import check_is_ours
 from lamplighter.config.values import (
@@ -39,7 +39,6 @@ _QUOTING: Final = {
     "could not determine a constructor": "! begins an unknown type; put the value in quotes",
     "found duplicate anchor": "& names an anchor that is there twice; put the value in quotes",
 }
-_RATE_LIMITS: Final = ("presence", "login", "registration")
 
 
 def load_config(path: Path) -> Config:
@@ -221,7 +220,7 @@ def _presence(section: dict[Any, Any]) -> dict[Any, Any]:
 def _rate_limits(section: object) -> object:
     """Return *section* with None for `off`, which YAML 1.1 reads as false."""
     if _is_off(section):
-        return dict.fromkeys(_RATE_LIMITS)
+        return dict.fromkeys(RateLimits.__struct_fields__)
     if not isinstance(section, dict):
         return section
     return {name: None if _is_off(rate) else rate for name, rate in section.items()}
