@@ -34,6 +34,7 @@ class Ownership:
         self.told: list[tuple[object, ...]] = []
         self.living_now: AbstractSet[Lease] = frozenset()
         self.held: set[PartitionId] = set()
+        self.released: set[PartitionId] = set()
         #: Set while all that was decided is in the log and saved.
         self.is_drained = asyncio.Event()
         self.is_drained.set()
@@ -53,6 +54,7 @@ class Ownership:
 
     def release(self, partitions: AbstractSet[PartitionId]) -> None:
         self.held -= partitions
+        self.released |= partitions
 
     async def drained(self) -> None:
         await self.is_drained.wait()
@@ -240,6 +242,33 @@ async def test_giving_without_an_answer(world: World) -> None:
     assert await world.owners() == {"a": OF_A, "b": OF_B}
 
 
+async def test_giving_ends_with_the_lease(world: World) -> None:
+    """What a node was about to give with a lease that has ended does not cost it the next one."""
+    a = await world.start("a")
+    a.ownership.is_drained.clear()
+    await world.start("b")
+    a.holder.fail(LeaseLost("ended"))
+    await world.passes(1)
+    a.ownership.is_drained.set()
+    await world.passes(1)
+    assert a.holder.lost == 1
+    owned = await world.owners()
+    assert set().union(*owned.values()) == ALL_PARTITIONS
+
+
+async def test_another_lease(world: World) -> None:
+    """What a node has appended is lost with its lease. With the next one it takes at once what it
+    owned.
+    """
+    a = await world.start("a")
+    lost: list[str] = []
+    a.stream.append(Idle(), None, lambda error: lost.append(str(error)))
+    a.holder.fail(LeaseLost("ended"))
+    assert lost == ["ended"]
+    await world.passes(0.5)
+    assert await world.owners() == {"a": set(ALL_PARTITIONS)}
+
+
 async def test_a_node_dies(world: World) -> None:
     """What a dead node owned is taken by those whose share it becomes."""
     a, b = await world.start("a"), await world.start("b")
@@ -277,6 +306,24 @@ async def test_a_node_leaves_while_it_gives(world: World) -> None:
     await turns_until_idle()
     assert leaving.done()
     assert await world.owners() == {"b": set(ALL_PARTITIONS)}
+    assert a.ownership.released == set()  # all of it was given
+    world.nodes.remove(a)
+
+
+async def test_a_node_takes_nothing_while_it_leaves(world: World) -> None:
+    """What another node leaves behind meanwhile is nothing to a node that leaves."""
+    a, b = await world.start("a"), await world.start("b")
+    await world.passes(1)
+    a.ownership.is_drained.clear()
+    await world.start("c")
+    leaving = asyncio.ensure_future(a.node.leave())
+    await b.log.leave(b.lease)
+    b.log.way = Way.CLOSED
+    await world.passes(1)
+    assert not leaving.done()
+    assert (await world.owners())["a"] == OF_A
+    a.ownership.is_drained.set()
+    await leaving
     world.nodes.remove(a)
 
 
@@ -341,12 +388,18 @@ async def test_the_log_is_away(world: World) -> None:
 
 
 async def test_the_log_loses_its_data(world: World) -> None:
-    """A node goes on in the new log, where it begins."""
+    """A node goes on in the new log, where it begins; it hears messages, whose IDs begin anew."""
     a = await world.start("a")
+    await a.log.say(a.lease, a.lease, [b"1", b"2"])
+    await turns_until_idle()
+    a.ownership.take()
     world.server.lose_data()
     await world.passes(3)
     assert (a.ended, await world.owners()) == ([], {"a": set(ALL_PARTITIONS)})
-    assert [it[0] for it in a.ownership.take()][-4:] == ["ended", "log lost", "began", "owned"]
+    assert [it[0] for it in a.ownership.take()] == ["ended", "log lost", "began", "owned"]
+    await a.log.say(a.lease, a.lease, [b"3"])
+    await turns_until_idle()
+    assert a.ownership.take() == [("heard", "a", b"3")]
 
 
 async def test_a_node_that_has_missed_a_part() -> None:
