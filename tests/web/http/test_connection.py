@@ -1,6 +1,7 @@
 """One client's connection: order, limits, and how it ends."""
 
 import asyncio
+import gc
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +13,7 @@ from structlog.testing import capture_logs
 from lamplighter.clock import Timer, Timestamp
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.web.application import send_json
-from lamplighter.web.http.connection import MOST_QUEUED
+from lamplighter.web.http.connection import MOST_QUEUED, Connection
 from lamplighter.web.http.server import HttpServer
 from lamplighter.web.server import MATRIX
 from tests.web.http.peer import Application, Endpoint, Peer, Site, answered, settle, whole_body
@@ -330,6 +331,55 @@ async def test_an_answer_that_is_not_read(
     site.clock.advance(seconds=seconds)
     await settle()
     assert (peer.is_closed, peer.transport.is_aborted, site.server.unsent) == (True, True, 0)
+
+
+async def test_a_stream_that_is_read_late(site: Site, peer: Peer) -> None:
+    """A client that has read everything has its full time again for what follows."""
+
+    async def stream(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(4):
+            await send({"type": "http.response.body", "body": b"x" * 3000, "more_body": True})
+
+    site.application.handle = stream
+    peer.transport.is_taken = False
+    peer.send("GET /stream HTTP/1.1\r\n\r\n")
+    for _ in range(3):
+        await settle()
+        site.clock.advance(seconds=20)
+        assert not peer.is_closed
+        peer.transport.take(peer.transport.unsent)
+    await settle()
+    site.clock.advance(seconds=31)
+    await settle()
+    assert peer.is_closed
+
+
+async def test_a_lost_connection_is_not_kept(site: Site) -> None:
+    """Nothing of a connection is left once it is lost, whatever its client was waited for."""
+    other = site.peer()
+    before = connections()
+    idle, half, silent = (site.peer() for _ in range(3))
+    half.send(poll("a")[:9])
+    silent.send(poll("a"))
+    for seconds in (0, 2):
+        site.clock.advance(seconds=seconds)
+        fresh = site.peer()
+        fresh.lose()
+        await settle()
+    for peer in (idle, half, silent):
+        peer.lose()
+    await settle()
+    site.endpoint.waiting.clear()
+    del fresh, idle, half, silent, peer
+    assert connections() == before
+    other.lose()
+
+
+def connections() -> list[Connection]:
+    """Return all connections that there are in memory."""
+    gc.collect()
+    return [it for it in gc.get_objects() if type(it) is Connection]
 
 
 async def test_bytes_that_wait_are_bounded_for_all_together() -> None:
