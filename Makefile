@@ -36,7 +36,7 @@ test-interop: $(VENV)/.dev $(SYNAPSE_VENV)/.synapse ## federation with a real Sy
 	$(BIN)/pytest -m interop tests/federation_interop tests/deploy
 
 chaos: $(VENV)/.dev ## 60 clients while real nodes are killed, frozen and cut off; CHAOS_SECONDS=3600 CHAOS_SEED=7
-	CHAOS_SECONDS=$${CHAOS_SECONDS:-60} $(BIN)/pytest -q tests/chaos
+	CHAOS_SECONDS=$${CHAOS_SECONDS:-60} $(BIN)/pytest -q tests/chaos/test_chaos.py
 
 bench: $(VENV)/.bench $(SYNAPSE_VENV)/.synapse ## measure beside a real Synapse; BENCH=--quick takes three minutes
 	$(BIN)/python -m bench $(BENCH)

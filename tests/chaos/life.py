@@ -58,12 +58,12 @@ class Life:
         """Join or leave a room, whatever it takes."""
         person, sight = self.person, self._oracle.sight
         self._note(f"asks to {verb} {room_id}", room_id)
-        sight.joining(room_id, person.user_id)
+        sight.joining(room_id, person.user_id, instant())
         # Whoever asks again to leave has perhaps left.
         may = frozenset({403} if verb == "leave" else ())
         path = f"_matrix/client/v3/rooms/{room_id}/{verb}"
         await person.client.carry_out(path, may=may)
-        sight.joined(room_id, person.user_id, is_in=verb == "join")
+        sight.joined(room_id, person.user_id, instant(), is_in=verb == "join")
         self._note(f"{verb} {room_id}: done", room_id)
 
     async def _put(self) -> None:

@@ -5,7 +5,6 @@ from enum import Enum
 
 from lamplighter.ids import RoomId, UserId
 from tests.chaos.history import History
-from tests.chaos.passing import instant
 from tests.chaos.rules import Rule
 
 __all__ = ["Sight", "SightOf"]
@@ -32,13 +31,13 @@ class Sight:
         """Know a room, which nobody has joined."""
         self._joined[room_id] = {it: History(False) for it in self._users}
 
-    def joining(self, room_id: RoomId, user_id: UserId) -> None:
-        """Learn that the user asks to join or to leave: both is possible from now on."""
-        self._joined[room_id][user_id].may_be(instant(), {True, False})
+    def joining(self, room_id: RoomId, user_id: UserId, at: float) -> None:
+        """Learn that the user asks to join or to leave: both is possible from then on."""
+        self._joined[room_id][user_id].may_be(at, {True, False})
 
-    def joined(self, room_id: RoomId, user_id: UserId, *, is_in: bool) -> None:
+    def joined(self, room_id: RoomId, user_id: UserId, at: float, *, is_in: bool) -> None:
         """Learn that the user has joined, or left."""
-        self._joined[room_id][user_id].may_be(instant(), {is_in})
+        self._joined[room_id][user_id].may_be(at, {is_in})
 
     def rooms_of(self, user_id: UserId) -> Sequence[RoomId]:
         """Return the rooms that the user may have joined."""

@@ -83,7 +83,7 @@ class Story:
         room_id = RoomId((await life.person.insist("POST", "createRoom", body))["room_id"])
         self._rooms.append(room_id)
         self.oracle.sight.add_room(room_id)
-        self.oracle.sight.joined(room_id, life.person.user_id, is_in=True)
+        self.oracle.sight.joined(room_id, life.person.user_id, instant(), is_in=True)
 
     async def _join(self, life: Life) -> None:
         for room_id in self._random.sample(self._rooms, self._random.choice([1, 1, 2])):

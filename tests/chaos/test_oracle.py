@@ -1,0 +1,145 @@
+"""The oracle of `make chaos` finds each kind of mistake, and allows what may be so."""
+
+from collections.abc import AsyncIterator
+from random import Random  # noqa: TID251 - clients of these tests choose nothing
+from typing import Final
+
+import aiohttp
+import pytest
+
+from lamplighter.ids import RoomId, UserId
+from tests.chaos.client import Client, Refusals
+from tests.chaos.oracle import Oracle
+from tests.chaos.passing import Lateness, instant
+from tests.chaos.person import Person, Shown, Told
+from tests.chaos.rules import Rule
+from tests.chaos.sight import Sight
+
+ALICE, BOB, VERA = UserId("@alice:demo"), UserId("@bob:demo"), UserId("@vera:demo")
+ROOM: Final = RoomId("!room:demo")
+ONLINE, OFFLINE = Shown("online", 0), Shown("offline", 0)
+
+
+class World:
+    """Alice, Bob and Vera, who sees Bob by a rule, without his message."""
+
+    def __init__(self, http: aiohttp.ClientSession) -> None:
+        rule = Rule(0, {}, {VERA: {BOB}})
+        self.oracle = Oracle(Sight((ALICE, BOB, VERA), rule), Lateness(), [])
+        for user_id in (ALICE, BOB, VERA):
+            client = Client(http, [], Refusals(), Random(1))
+            self.oracle.people[user_id] = Person(user_id, client, self.oracle)
+        self.oracle.sight.add_room(ROOM)
+        self.alice, self.bob = self.oracle.people[ALICE], self.oracle.people[BOB]
+        self.now = instant()
+
+    def share_room(self, ago: float) -> None:
+        """Let Alice and Bob have joined a room so many seconds ago."""
+        for user_id in (ALICE, BOB):
+            self.oracle.sight.joined(ROOM, user_id, self.now - ago, is_in=True)
+
+    def bob_leaves(self, ago: float) -> None:
+        """Let Bob have left the room."""
+        self.oracle.sight.joined(ROOM, BOB, self.now - ago, is_in=False)
+
+    def bob_polls(self) -> None:
+        """Let Bob have polled for half a minute."""
+        for ago in (30, 24, 18, 12, 6, 0):
+            self.bob.attendance.polled(self.now - ago, 200)
+
+    def told(self, viewer: UserId, *shown: Shown, is_first: bool = False) -> list[str]:
+        """Return what is wrong if a client is told this of Bob, or nothing."""
+        told = Told(self.now, self.now, is_first, dict.fromkeys((BOB,), *shown) if shown else {})
+        self.oracle.told(self.oracle.people[viewer], told)
+        return [str(it) for it in self.oracle.problems]
+
+    def gets(self, *shown: Shown) -> list[str]:
+        """Return what is wrong if Alice gets this by a GET of Bob's presence, or a refusal."""
+        self.oracle.got(self.alice, self.bob, self.now, *(shown or (None,)))
+        return [str(it) for it in self.oracle.problems]
+
+    def shows(self, *shown: Shown) -> list[str]:
+        """Return what is wrong if Alice's client shows this of Bob, or nothing, once it is calm."""
+        self.alice.believes = dict.fromkeys((BOB,), *shown) if shown else {}
+        found = self.oracle.false_beliefs(self.oracle.sights_now())
+        return [str(it) for it in found if it.viewer is self.alice and it.user is self.bob]
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    """Nobody has joined the room, and Bob has not polled yet."""
+    async with aiohttp.ClientSession() as http:
+        yield World(http)
+
+
+async def test_who_may_not_be_seen(world: World) -> None:
+    """Whoever shares no room may not be shown; offline says nothing."""
+    assert world.told(ALICE, OFFLINE) == []
+    assert world.told(ALICE, ONLINE) == ["alice is told online 0 of bob: alice may not see bob"]
+
+
+@pytest.mark.parametrize(("ago", "mistakes"), [(1, 0), (10, 1)])
+async def test_who_has_left(world: World, ago: float, mistakes: int) -> None:
+    """Whoever has left a while ago may not be shown; one who has just left may."""
+    world.share_room(60)
+    world.bob_leaves(ago)
+    assert len(world.told(ALICE, ONLINE)) == mistakes
+
+
+async def test_who_polls(world: World) -> None:
+    """Whoever polls may not be shown offline; one who was away until now may."""
+    world.share_room(60)
+    assert world.told(ALICE, OFFLINE) == []
+    world.bob_polls()
+    assert world.told(ALICE, OFFLINE) == ["alice is told offline 0 of bob: bob polls"]
+
+
+async def test_hidden_message(world: World) -> None:
+    """A message that the rule hides may not be told to whom the rule hides it."""
+    world.bob.status.may_be(world.now - 60, {1})
+    assert world.told(VERA, ONLINE) == []
+    assert world.told(VERA, Shown("online", 1)) == [
+        "vera is told online 1 of bob: bob is seen without the message, with one of [0]"
+    ]
+
+
+async def test_old_status(world: World) -> None:
+    """A status is over a while after the next one was acknowledged, and at once for a GET."""
+    world.share_room(60)
+    world.bob.status.may_be(world.now - 60, {1})
+    world.bob.status.may_be(world.now - 2, {2})
+    assert world.told(ALICE, Shown("online", 1)) == []
+    assert world.gets(Shown("online", 2)) == []
+    wrong = "alice gets online 1 of bob: bob is seen as the user is, with one of [2]"
+    assert world.gets(Shown("online", 1)) == [wrong]
+
+
+async def test_refusal(world: World) -> None:
+    """A GET may be refused only where the user may not be seen."""
+    assert world.gets() == []
+    world.share_room(60)
+    assert world.gets() == ["alice gets nothing of bob: sees bob as the user is"]
+
+
+async def test_first_sync(world: World) -> None:
+    """A first sync has everybody who polls, and no other answer has to."""
+    world.share_room(60)
+    world.bob_polls()
+    assert world.told(ALICE) == []
+    assert world.told(ALICE, is_first=True) == [
+        "alice has nothing of bob in a first sync: sees bob as the user is"
+    ]
+
+
+async def test_once_it_is_calm(world: World) -> None:
+    """In the end a client shows the last status of whoever polls, and nothing of whom it may not
+    see, unless a node has started before that was stored.
+    """
+    assert world.shows(ONLINE) == ["alice shows online 0 of bob, whom alice may not see"]
+    world.share_room(60)
+    assert world.shows() == ["alice shows offline 0 of bob, who is there, with one of [0]"]
+    assert world.shows(ONLINE) == []
+    world.bob_leaves(10)
+    assert world.shows(ONLINE) == ["alice shows online 0 of bob, whom alice may not see"]
+    world.oracle.starts = [(world.now - 5, world.now)]
+    assert world.shows(ONLINE) == []
