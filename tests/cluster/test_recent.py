@@ -5,7 +5,7 @@ from lamplighter.cluster.entries import Changed, Entry, Forgotten, HomeserverNew
 from lamplighter.cluster.log import Lease, NodeFacts, NodeName, PartitionId
 from lamplighter.cluster.partitions import ALL_PARTITIONS
 from lamplighter.cluster.positions import BEGINNING, RECORD
-from lamplighter.cluster.recent import news_of, read_recent, with_recent
+from lamplighter.cluster.recent import news_of, read_recent, unsure_of, with_recent
 from lamplighter.cluster.wire import WireRecord, encode_record
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.ids import StreamPosition, UserId
@@ -100,3 +100,15 @@ async def test_news_of_the_homeserver() -> None:
     await told.tell(Idle(), HomeserverNews(b"new"))
     standing = await told.log.renew(told.lease, BEGINNING)
     assert news_of(await read_recent(told.log, told.lease, standing)) == [b"old", b"new"]
+
+
+async def test_what_nobody_may_know() -> None:
+    """Tokens from before the log began, or lost its data, say nothing until it reaches back."""
+    told = Told()
+    await told.begin()
+    began = (await told.log.renew(told.lease, BEGINNING)).complete_after
+    standings = []
+    for seconds in (74, 1):
+        told.clock.advance(seconds=seconds)
+        standings.append(await told.log.standing())
+    assert [unsure_of(it) for it in standings] == [range(began + 1), range(0)]

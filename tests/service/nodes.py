@@ -11,7 +11,7 @@ from lamplighter.cluster.lease import LeaseHolder
 from lamplighter.cluster.log import NodeFacts, NodeName
 from lamplighter.cluster.node import ClusterNode
 from lamplighter.cluster.positions import BEGINNING
-from lamplighter.cluster.recent import news_of, read_recent, with_recent
+from lamplighter.cluster.recent import news_of, read_recent, unsure_of, with_recent
 from lamplighter.cluster.shared import SharedStream
 from lamplighter.cluster.time import ClusterClock
 from lamplighter.devtools.clock import FakeClock
@@ -161,7 +161,6 @@ class Cluster:
         floor = max((it.position for it in await self.store.load()), default=BEGINNING)
         await holder.join(floor)
         standing, lease = holder.standing, holder.lease
-        unsure = range(floor + 1, standing.complete_after + 1)
         assert lease is not None  # nothing has failed between
         background = Background(clock)
         ports = CorePorts(
@@ -172,7 +171,7 @@ class Cluster:
             self.visibility,
             FakeOutgoing(),
             lambda clock, _saved_until: SharedStream(
-                clock, log, standing.head, holder.fail, unsure
+                clock, log, standing.head, holder.fail, unsure_of(standing)
             ),
             node=f"{lease.epoch:x}",
             hearing=_Hearing(self, name),

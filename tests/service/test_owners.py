@@ -63,6 +63,29 @@ async def test_nobody_knows_what_was_told(cluster: Cluster) -> None:
     assert told == [{ALICE: "offline", BOB: "online"}, {ALICE: "offline", BOB: "offline"}]
 
 
+async def test_a_join_that_was_stored_and_not_told(cluster: Cluster) -> None:
+    """Where every node dies, and the log loses its data, a viewer is told of a member whose join
+    was stored before the viewer's token, and told to nobody.
+    """
+    cluster.people = (ALICE,)
+    for name in ("a", "b"):
+        cluster.kill(name)
+    await cluster.passes(6)
+    a = await cluster.start("a")
+    await cluster.passes(1)
+    a.poll(BOB)
+    await cluster.passes(1)
+    before = await a.core.reader.read_first(ALICE)
+    cluster.kill("a")
+    cluster.server.lose_data()
+    cluster.people = (ALICE, BOB)
+    c = await cluster.start("c")
+    await cluster.passes(1)
+    after = await c.core.reader.read_since(ALICE, before.position)
+    told = [{it.state.user_id: it.state.state for it in seen.updates} for seen in (before, after)]
+    assert told == [{ALICE: "offline"}, {ALICE: "offline", BOB: "online"}]
+
+
 async def test_every_user_has_one_owner(cluster: Cluster) -> None:
     """Both nodes own some users, no user has two owners, and a node that comes gets its share."""
     users = [UserId(f"@user{number}:demo") for number in range(200)]

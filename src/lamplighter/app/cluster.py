@@ -17,7 +17,7 @@ from lamplighter.cluster.local import LocalStream
 from lamplighter.cluster.log import Lease, Log, NodeFacts, NodeName, PartitionId
 from lamplighter.cluster.node import ClusterNode
 from lamplighter.cluster.partitions import partition_of
-from lamplighter.cluster.recent import news_of, read_recent, with_recent
+from lamplighter.cluster.recent import news_of, read_recent, unsure_of, with_recent
 from lamplighter.cluster.shared import SharedStream
 from lamplighter.cluster.time import ClusterClock
 from lamplighter.cluster.valkey_address import parse_valkey_url
@@ -146,8 +146,7 @@ class Cluster:
         lease = holder.lease
         assert lease is not None  # nothing has failed between
         standing = holder.standing
-        unsure = range(floor + 1, standing.complete_after + 1)
-        stream = SharedStream(clock, log, standing.head, holder.fail, unsure)
+        stream = SharedStream(clock, log, standing.head, holder.fail, unsure_of(standing))
         return cls(clock, log, holder, stream, lease, asyncio.get_running_loop().create_future())
 
     @property

@@ -22,7 +22,7 @@ from lamplighter.ports import SavedPresence
 from lamplighter.presence.machine import TrackedUser
 from lamplighter.presence.state import UserPresenceState
 
-__all__ = ["news_of", "read_recent", "with_recent"]
+__all__ = ["news_of", "read_recent", "unsure_of", "with_recent"]
 
 #: Longer than an owner takes to save a change, and a node to save what has ended, unless the
 #: database is away.
@@ -31,8 +31,7 @@ _RECENT: Final = timedelta(seconds=75)
 
 async def read_recent(log: Log, lease: Lease, standing: ClusterStanding) -> Sequence[ToldToAll]:
     """Return the records shortly before `standing.head`; raise `ClusterUnavailable`."""
-    since = at_time(after(standing.now, -_RECENT))
-    position = max(since, standing.complete_after)
+    position = max(_recent(standing), standing.complete_after)
     records: list[ToldToAll] = []
     while position < standing.head:
         news = await log.read(lease, position, MessageId(""), timedelta(0))
@@ -41,6 +40,20 @@ async def read_recent(log: Log, lease: Lease, standing: ClusterStanding) -> Sequ
         position = news.records[-1].position
         records += (it for it in news.records if isinstance(it, ToldToAll))
     return [it for it in records if it.position <= standing.head]
+
+
+def unsure_of(standing: ClusterStanding) -> range:
+    """Return the positions of which neither the log nor the database says what was told at them.
+
+    The log has lost its data lately, or has just begun. What was told and not saved, or stored and
+    not told, may be known to nobody. A log that reaches back far enough has all of it.
+    """
+    is_complete = standing.complete_after <= _recent(standing)
+    return range(0) if is_complete else range(standing.complete_after + 1)
+
+
+def _recent(standing: ClusterStanding) -> StreamPosition:
+    return at_time(after(standing.now, -_RECENT))
 
 
 def with_recent(saved: Sequence[SavedPresence], recent: Sequence[ToldToAll]) -> list[SavedPresence]:

@@ -66,8 +66,8 @@ class SharedStream:
     ) -> None:
         """Go on after *position*, that of an entry of the log.
 
-        *failed* learns that a record could not be written. *unsure* is what the log does not have
-        (any more), and the database perhaps not either.
+        *failed* learns that a record could not be written. *unsure* are positions of which
+        nobody may know any more what was told at them.
         """
         self.unsure = unsure
         self._clock = clock
