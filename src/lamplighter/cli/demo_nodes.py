@@ -21,6 +21,7 @@ from urllib.parse import quote
 from lamplighter.app.cluster import open_log
 from lamplighter.cli.cluster_status import condition_of, status_lines
 from lamplighter.cli.demo_engines import engines_in, process_of
+from lamplighter.cli.demo_guard import guard_of
 from lamplighter.cli.serve import until_told_to_stop
 from lamplighter.clock import SystemClock, Timestamp, sleep
 from lamplighter.cluster.log import Log, NodeName
@@ -128,7 +129,8 @@ class _Demo:
         """Start everything, tell the story, and stop everything."""
         async with AsyncExitStack() as stack:
             _say("Starting PostgreSQL and Valkey ...")
-            engines = await stack.enter_async_context(engines_in(self.folder))
+            guard = await stack.enter_async_context(guard_of(self.folder))
+            engines = await stack.enter_async_context(engines_in(self.folder, guard))
             configs = {
                 name: self._configure(name, place, engines.database, engines.bus)
                 for place, name in enumerate(map(NodeName, _NAMES[: self.number]))
@@ -138,7 +140,7 @@ class _Demo:
                 command = [sys.executable, "-m", "lamplighter", "serve", "-c", path]
                 self.addresses[name] = config.listen[0]
                 self.processes[name] = await stack.enter_async_context(
-                    process_of([*map(str, command)], path.with_suffix(".log"))
+                    process_of([*map(str, command)], path.with_suffix(".log"), guard)
                 )
             cluster = configs[NodeName("a")].cluster
             assert cluster is not None  # as it was written
