@@ -35,6 +35,7 @@ class Ownership:
         self.living_now: AbstractSet[Lease] = frozenset()
         self.held: set[PartitionId] = set()
         self.released: set[PartitionId] = set()
+        self.drains = 0
         #: Set while all that was decided is in the log and saved.
         self.is_drained = asyncio.Event()
         self.is_drained.set()
@@ -57,6 +58,7 @@ class Ownership:
         self.released |= partitions
 
     async def drained(self) -> None:
+        self.drains += 1
         await self.is_drained.wait()
 
     def owned(self, owner: Lease, partitions: AbstractSet[PartitionId]) -> None:
@@ -197,6 +199,7 @@ async def test_a_node_comes(world: World) -> None:
     b = await world.start("b")
     assert b.ownership.take() == [("began", b.lease), ("owned", "a", set(ALL_PARTITIONS))]
     assert (a.ownership.held, (await world.owners())["b"]) == (OF_B, set())
+    assert a.ownership.drains == 1  # however often the lease was renewed meanwhile
     a.ownership.is_drained.set()
     await turns_until_idle()
     assert await world.owners() == {"a": OF_A, "b": OF_B}
