@@ -1,10 +1,13 @@
 """A whole server in memory."""
 
+import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lamplighter.clock import after
 from lamplighter.devtools.server import configured_server, running_server
 
 
@@ -46,6 +49,25 @@ async def test_modules() -> None:
         assert server.module(Later) is instances[0]
         with pytest.raises(LookupError, match="no Path is loaded"):
             server.module(Path)
+
+
+async def test_a_timer_that_begins_work_in_a_thread() -> None:
+    """Work that a timer begins in a thread has ended before the next timer fires."""
+    async with running_server() as server:
+        loop, start = asyncio.get_running_loop(), server.clock.now()
+        ended: list[int] = []
+        seen: list[list[int]] = []
+
+        def work() -> None:
+            ended.append(sum(range(300_000)))
+
+        def begin() -> None:
+            loop.run_in_executor(None, work)
+
+        server.clock.call_at(after(start, timedelta(seconds=1)), begin)
+        server.clock.call_at(after(start, timedelta(seconds=2)), lambda: seen.append([*ended]))
+        await server.advance(seconds=3)
+        assert seen == [[sum(range(300_000))]]
 
 
 async def test_time_passes_step_by_step() -> None:

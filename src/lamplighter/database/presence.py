@@ -25,6 +25,7 @@ __all__ = ["SqlPresenceStore"]
 
 #: Enums by the text of a row: a start looks thousands of them up.
 _PRESENCES: Final = {str(it): it for it in Presence}
+_ALL: Final = Statement(str(select(*presence.columns)))
 _NEWEST: Final = Statement("SELECT max(position) FROM presence")
 _SOURCES: Final = {it.name: it for it in StateSource}
 
@@ -49,7 +50,7 @@ class SqlPresenceStore:
 
     async def load(self) -> Sequence[SavedPresence]:
         # A start reads all rows: SQLAlchemy's own row objects would take twice as long.
-        rows = await self._database.fetch(Statement(str(select(*presence.columns))))
+        rows = await self._database.fetch(_ALL)
         return [_saved(row) for row in rows]
 
     async def newest(self) -> StreamPosition:

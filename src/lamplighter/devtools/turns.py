@@ -1,11 +1,12 @@
 """Turns of the event loop: what is ready runs, and no time passes."""
 
 import asyncio
+from collections.abc import Sized
 from typing import Final
 
 from lamplighter.clock import next_turn
 
-__all__ = ["turns", "turns_until_idle"]
+__all__ = ["nothing_is_ready", "turns", "turns_until_idle"]
 
 #: After so many turns something that is always ready again is no longer waited for.
 _MOST_TURNS: Final = 2_000
@@ -21,12 +22,20 @@ async def turns(count: int) -> None:
 
 async def turns_until_idle(most: int = _MOST_TURNS) -> None:
     """Return once nothing but the caller is ready, or after *most* turns."""
-    # asyncio's loops have a list of ready callbacks, and no public way to ask for it.
-    ready = getattr(asyncio.get_running_loop(), "_ready", None)
-    if ready is None:
-        await turns(min(most, _BLIND_TURNS))
-        return
+    if _ready() is None:
+        most = min(most, _BLIND_TURNS)
     for _ in range(0, most, 2):
         await turns(2)  # the second turn polls for input that has arrived during the first
-        if not ready:
+        if nothing_is_ready():
             return
+
+
+def nothing_is_ready() -> bool:
+    """Tell whether nothing but the caller is ready; False where the event loop does not tell."""
+    ready = _ready()
+    return ready is not None and not ready
+
+
+def _ready() -> Sized | None:
+    # asyncio's loops have a list of ready callbacks, and no public way to ask for it.
+    return getattr(asyncio.get_running_loop(), "_ready", None)
