@@ -205,7 +205,7 @@ async def test_a_node_comes(world: World) -> None:
     assert await world.owners() == {"a": OF_A, "b": OF_B}
     for node in (a, b):
         assert node.ownership.take()[-1] == ("owned", "b", OF_B)
-    assert (a.ownership.held, a.entries[-1]) == (set(), Idle())
+    assert (a.ownership.held, a.ownership.released, a.entries[-1]) == (set(), set(), Idle())
 
 
 async def test_a_database_that_does_not_answer(world: World) -> None:
@@ -254,7 +254,7 @@ async def test_giving_ends_with_the_lease(world: World) -> None:
     await world.passes(1)
     a.ownership.is_drained.set()
     await world.passes(1)
-    assert a.holder.lost == 1
+    assert (a.holder.lost, a.ownership.released) == (1, set())
     owned = await world.owners()
     assert set().union(*owned.values()) == ALL_PARTITIONS
 
@@ -403,6 +403,38 @@ async def test_the_log_loses_its_data(world: World) -> None:
     await a.log.say(a.lease, a.lease, [b"3"])
     await turns_until_idle()
     assert a.ownership.take() == [("heard", "a", b"3")]
+
+
+async def test_another_begins_the_new_log(world: World) -> None:
+    """A node that finds other data in the log, which another node has begun, goes on there."""
+    a = await world.start("a")
+    world.server.lose_data()
+    await world.server.log().join(NodeName("c"), NodeFacts("c", {}), BEGINNING)
+    await world.passes(6)
+    assert (a.ended, await world.owners()) == ([], {"a": set(ALL_PARTITIONS)})
+
+
+async def test_an_older_copy(world: World) -> None:
+    """A node that has read what the log has lost has missed nothing, and goes on."""
+    a = await world.start("a")
+    restore = world.server.backup()
+    a.stream.append(Idle())
+    await world.passes(1)
+    restore()
+    await world.passes(6)
+    assert (a.ended, await world.owners()) == ([], {"a": set(ALL_PARTITIONS)})
+
+
+async def test_reading_without_a_lease(world: World) -> None:
+    """A node that has lost its lease reads on: it is not behind when it gets the next one."""
+    a = await world.start("a")
+    log = world.server.log()
+    other = await log.join(NodeName("c"), NodeFacts("c", {}), BEGINNING)
+    a.holder.fail(LeaseLost("ended"))
+    for version in "23":
+        await log.agree(other, [a.holder.standing.nodes[0].lease, other], {"version": version})
+        await turns_until_idle()
+        assert a.agreement.told[-1] == ("agreed", {"version": version})
 
 
 async def test_a_node_that_has_missed_a_part() -> None:
