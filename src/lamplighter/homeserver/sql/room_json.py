@@ -62,9 +62,10 @@ class EncodedEvent:
         """Return the event as JSON, with its transaction ID if it is the requester's device's."""
         age = now - self.origin_server_ts if self.origin_server_ts < now else 0
         sent = self.sent_as
-        if sent is None or (self.sender, sent.device_id) != (
-            requester.user_id,
-            requester.device_id,
+        if (
+            sent is None
+            or self.sender != requester.user_id
+            or sent.device_id != requester.device_id
         ):
             return b"%b%d}}" % (self.head, age)
         return b'%b%d,"transaction_id":%b}}' % (self.head, age, msgspec.json.encode(sent.txn_id))
