@@ -20,15 +20,18 @@ class _Happened:
 
 
 class Diary:
-    """All acts and faults, each with the second at which it began or ended."""
+    """All acts and faults, each with the second at which it began or ended, also in a file."""
 
-    def __init__(self) -> None:
-        self._began = instant()
+    def __init__(self, path: Path) -> None:
+        self._began, self._path = instant(), path
         self._all: list[_Happened] = []
 
     def note(self, what: str, *about: str) -> None:
         """Add what happens now, to the users *about*."""
-        self._all.append(_Happened(instant() - self._began, frozenset(about), what))
+        happened = _Happened(instant() - self._began, frozenset(about), what)
+        self._all.append(happened)
+        with self._path.open("a") as file:
+            file.write(f"{happened}\n")
 
     def about(self, names: set[str], seconds: float) -> list[str]:
         """Return what has happened to *names*, and to everybody, in the last *seconds*."""
@@ -36,7 +39,3 @@ class Diary:
         return [
             str(it) for it in self._all if it.at >= since and (not it.about or it.about & names)
         ]
-
-    def write(self, path: Path) -> None:
-        """Write everything into a file."""
-        path.write_text("\n".join(map(str, self._all)) + "\n")

@@ -40,7 +40,7 @@ async def test_chaos(
     What was acknowledged is kept: in the end every client shows the last status of everybody whom
     it may see, and every node tells the same.
     """
-    diary = Diary()
+    diary = Diary(tmp_path / "diary.txt")
     rule = random_rule(0, USERS, Random(SEED))
     connector = aiohttp.TCPConnector(limit=0)
     async with (
@@ -54,6 +54,5 @@ async def test_chaos(
             await story.round(min(ROUND, max(until - instant(), ROUND / 2)))
             problems = await story.problems()
         await story.end()
-        diary.write(tmp_path / "diary.txt")
     where = f"CHAOS_SEED={SEED}, everything is in {tmp_path}"
     assert problems == [], "\n".join([where, *problems])
