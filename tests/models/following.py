@@ -19,7 +19,7 @@ from lamplighter.clock import Clock, Timestamp, after
 from lamplighter.cluster.entries import HomeserverNews
 from lamplighter.cluster.log import NodeName
 from lamplighter.cluster.partitions import heirs_of, partition_of
-from lamplighter.cluster.positions import at_time
+from lamplighter.cluster.positions import BEGINNING, at_time
 from lamplighter.delivery.feed import WaitingPoll
 from lamplighter.devtools.turns import turns, turns_until_idle
 from lamplighter.ids import RoomId, StreamPosition, UserId
@@ -84,8 +84,9 @@ class Seen:
     acknowledged: frozenset[int]
     #: The users whose polls wait.
     polling: frozenset[int]
-    #: By user: what was told to all, one after the other.
-    told: tuple[tuple[Value, ...], ...]
+    #: By user: online or offline, one after the other, as told up to where some node has read. Of
+    #: statuses that were set at once only the last may be told.
+    told: tuple[tuple[bool, ...], ...]
     #: What the viewer's client shows.
     believes: tuple[Value, ...]
 
@@ -134,8 +135,10 @@ class Followed(Cluster):
         self._told_to_all: dict[tuple[StreamPosition, int], Value] = {}
         #: Of which users the viewer was told last.
         self.told: frozenset[int] = frozenset()
-        #: Whether its token counted positions of another node: that may repeat what was told.
+        #: Whether its token counted positions of another node, or the node has started since the
+        #: last answer: both may repeat what was told.
         self.may_repeat = False
+        self._new: set[int] = set()
         self._position: StreamPosition | None = None
 
     # --- what a cluster needs -------------------------------------------------------------
@@ -171,6 +174,7 @@ class Followed(Cluster):
             case "start", (number,):
                 node = await self.start(_NAMES[number])
                 node.core.witnesses.observe(self._published)
+                self._new.add(number)
                 self.doors[number] = Door(_NAMES[number], node)
             case "kill", (number,):
                 self._kill(number)
@@ -269,7 +273,8 @@ class Followed(Cluster):
         """Let the viewer's client poll once; it gives up what is not answered at once."""
         door, self.told = self.doors[number], frozenset()
         since = None if self._token is None else door.tokens.read(self._token)
-        self.may_repeat = since is not None and since.presence != self._position
+        is_of_another = since is not None and since.presence != self._position
+        self.may_repeat = is_of_another or number in self._new
         question = SyncQuestion(since, SyncRequest(timeout=_LONG), set_presence=Presence.OFFLINE)
         answered = door.begin(Requester(_VIEWER, PHONE), question)
         await turns_until_idle()
@@ -279,6 +284,7 @@ class Followed(Cluster):
             self._take_in(door, answered.result())
 
     def _take_in(self, door: Door, news: News) -> None:
+        self._new -= {_NAMES.index(NodeName(door.name))}
         self._token, self._position = door.tokens.write("1", news.position), news.position
         told = {UserId(it.user_id): it for it in news.states}
         self.told = frozenset(user for user in USERS if _PEOPLE[user] in told)
@@ -291,12 +297,14 @@ class Followed(Cluster):
     def seen(self) -> Seen:
         """Return what can be seen."""
         nodes = [self.nodes.get(name) for name in _NAMES]
+        until = max((it.node.applied for it in nodes if it is not None), default=BEGINNING)
+        told = {it: value for it, value in self._told_to_all.items() if it[0] <= until}
         return Seen(
             tuple(None if it is None else _seen_at(it) for it in nodes),
             frozenset(number for number, it in self._puts.items() if not it.done()),
             frozenset(it for it in self._puts if _is_acknowledged(self._puts[it])),
             frozenset(user for user, it in self._polls.items() if not it.is_gone),
-            tuple(_without_repetition(self._told_to_all, user) for user in USERS),
+            tuple(_without_repetition(told, user) for user in USERS),
             tuple(self._believes),
         )
 
@@ -310,8 +318,8 @@ def _seen_at(node: Node) -> tuple[frozenset[int], tuple[Value, ...]]:
 
 def _without_repetition(
     told: Mapping[tuple[StreamPosition, int], Value], user: int
-) -> tuple[Value, ...]:
-    values = [told[place] for place in sorted(told) if place[1] == user]
+) -> tuple[bool, ...]:
+    values = [told[place][0] for place in sorted(told) if place[1] == user]
     return tuple(value for value, _ in groupby(values))
 
 

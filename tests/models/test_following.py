@@ -162,9 +162,10 @@ def _seen_of(world: World) -> Seen:
     )
     waiting = frozenset(it.number for it in world.puts if it.edge is not None)
     polling = frozenset(user for it in world.nodes if it is not None for user in it.polls)
-    records = [it for it in world.log if it.what is What.TOLD]
+    until = max((it.read for it in world.nodes if it is not None), default=0)
+    records = [it for it in world.log[:until] if it.what is What.TOLD]
     told = tuple(
-        tuple(value for value, _ in groupby(it.value for it in records if it.user == user))
+        tuple(value for value, _ in groupby(it.value[0] for it in records if it.user == user))
         for user in USERS
     )
     return Seen(nodes, waiting, world.answered, polling, told, world.believes)
@@ -232,7 +233,7 @@ async def test_a_difference_is_seen(wrong: Design) -> None:
 
 
 @pytest.mark.timeout(900)  # many clusters, and their shrinking if one is wrong
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, derandomize=True)  # a difference may be the model's own
 @given(story=acts)
 def test_nodes_follow_the_model(story: Sequence[Act]) -> None:
     """Whatever befalls both, the nodes come to a world to which the model comes."""
