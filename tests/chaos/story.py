@@ -78,8 +78,9 @@ class Story:
             self._tasks.append(asyncio.ensure_future(person.live()))
             person.begin_to_poll()
 
-    async def _make_room(self, alias: str, life: Life) -> None:
-        body = {"preset": "public_chat", "room_alias_name": alias}
+    async def _make_room(self, name: str, life: Life) -> None:
+        # No alias: a second try, after a 503, would find it in use by the room of the first one.
+        body = {"preset": "public_chat", "name": name}
         room_id = RoomId((await life.person.insist("POST", "createRoom", body))["room_id"])
         self._rooms.append(room_id)
         self.oracle.sight.add_room(room_id)
