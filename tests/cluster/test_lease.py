@@ -157,6 +157,7 @@ async def test_positions_after_the_floor(world: World) -> None:
     floor = StreamPosition(at_time(after(world.clock.now(), timedelta(days=1))))
     await world.holder.join(floor)
     assert world.holder.standing.head > floor
+    assert [it.applied for it in world.holder.standing.nodes] == [BEGINNING]  # it reads nothing yet
 
 
 async def test_before_a_node_has_joined(world: World) -> None:
