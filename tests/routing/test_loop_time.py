@@ -1,18 +1,16 @@
 """Which module holds the event loop, and which is blamed for a time-out."""
 
 import asyncio
-from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from lamplighter.clock import Timestamp, milliseconds
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.routing.answers import CheckedInterest
 from lamplighter.routing.guard import GuardedModule
 from lamplighter.routing.loop_time import Holding
+from tests.busy_clock import BusyClock
 from tests.routing.callbacks import Act, Thinking, turns
 from tests.routing.guarded import Machine
 from tests.routing.people import ALICE, BOB, CHARLIE, state
@@ -154,24 +152,6 @@ async def test_the_innocent_may_be_late_too() -> None:
         assert not answer.done()
         machine.clock.advance(milliseconds=1)
     assert (answer.result().failed, kinds(late)) == (True, "timeout")
-
-
-class BusyClock(FakeClock):
-    """The clock of a busy event loop: its timers fire late."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._lateness = 0
-
-    def now(self) -> Timestamp:
-        return Timestamp(super().now() + self._lateness)
-
-    def call_at(self, when: Timestamp, callback: Callable[[], None]) -> Any:
-        return super().call_at(Timestamp(when - self._lateness), callback)
-
-    def be_late(self, **duration: float) -> None:
-        """Let this *duration* pass in which no timer fires."""
-        self._lateness += milliseconds(timedelta(**duration))
 
 
 async def test_a_loop_that_is_late_for_another_reason() -> None:

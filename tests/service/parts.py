@@ -118,12 +118,18 @@ class FakeVisibilityStore:
 class Parts(Core):
     """The core of presence, over fakes."""
 
-    def __init__(self, *, tells_servers: bool = False, most_members: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        tells_servers: bool = False,
+        most_members: int | None = None,
+        clock: FakeClock | None = None,
+    ) -> None:
         """*tells_servers*: presence goes to the servers that share a room with a user.
 
         A room with more than *most_members* does not count.
         """
-        self.clock = FakeClock()
+        self.clock = clock or FakeClock()
         self.metrics = Metrics()
         self.store = FakeStore()
         self.outgoing = FakeOutgoing()

@@ -6,8 +6,9 @@ import pytest
 
 from lamplighter.errors import StorageUnavailable
 from lamplighter.ports import Requester
-from lamplighter.presence.events import StatusSet
+from lamplighter.presence.events import StatusSet, SyncEnded, Syncing
 from lamplighter.presence.state import Presence
+from tests.busy_clock import BusyClock
 from tests.routing.people import ALICE, BOB
 from tests.service.parts import PHONE, Parts
 
@@ -80,3 +81,19 @@ async def test_devices() -> None:
     parts.intake.accept(status("one"))
     assert [it.device_id for it in parts.intake.devices_of(BOB)] == [PHONE]
     assert parts.intake.devices_of(ALICE) == ()
+
+
+async def test_a_process_that_stood_still() -> None:
+    """After the process stood still, polls that have come meanwhile count before the grace ends."""
+    for has_polled, presence in ((True, Presence.ONLINE), (False, Presence.OFFLINE)):
+        parts = Parts(clock=(clock := BusyClock()))
+        for event in (status("one"), Syncing(BOB, PHONE), SyncEnded(BOB, PHONE)):
+            parts.intake.accept(event)
+        clock.be_late(minutes=1)
+        clock.advance(seconds=30)
+        if has_polled:
+            parts.intake.accept(Syncing(BOB, PHONE))
+        clock.advance(milliseconds=99)
+        assert parts.tracker.get(BOB).state is Presence.ONLINE
+        clock.advance(milliseconds=1)
+        assert parts.tracker.get(BOB).state is presence

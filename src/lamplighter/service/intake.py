@@ -1,10 +1,22 @@
-"""The intake of events: feeds the state machine, and hands its changes to the publisher."""
+"""The intake of events: feeds the state machine, and hands its changes to the publisher.
+
+A process may stand still: the machine sleeps, or another process has the processor. Then the timers
+fire late, and before the sockets are read, where polls may wait that have come meanwhile. So a
+timer that is late by `LATE` waits once more, for as long:
+
+     0.0 s: alice's last poll has ended; the grace of 30 s begins
+    10.0 s: the process is stopped
+    20.0 s: alice polls; the poll waits in the socket
+    40.0 s: the process goes on, 10 s late: alice is not offline yet; the poll is read
+    40.1 s: the timer fires again: alice polls
+"""
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeAlias
+from datetime import timedelta
+from typing import Final, TypeAlias
 
-from lamplighter.clock import Clock, Timer, Timestamp
+from lamplighter.clock import Clock, Timer, Timestamp, after
 from lamplighter.ids import UserId
 from lamplighter.ports import Requester
 from lamplighter.presence.changes import Change
@@ -15,7 +27,10 @@ from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.service.batch import done
 from lamplighter.service.publisher import Publisher
 
-__all__ = ["Decide", "Intake"]
+__all__ = ["LATE", "Decide", "Intake"]
+
+#: A timer that fires so late shows that the process has stood still.
+LATE: Final = timedelta(milliseconds=100)
 
 #: Takes an event in; returns what is done once that which it changed is delivered and saved.
 Decide: TypeAlias = Callable[[Event], "asyncio.Future[None]"]
@@ -78,12 +93,21 @@ class Intake:
         if due is None or (self._deadline is not None and self._deadline[0] <= due):
             return
         self.stop()
-        self._deadline = (due, self._clock.call_at(due, self._expire))
+        expected = max(due, self._clock.now())
+        self._deadline = (due, self._clock.call_at(due, lambda: self._look(due, expected)))
 
     def stop(self) -> None:
         """Wake up no more."""
         if self._deadline is not None:
             self._deadline[1].cancel()
+
+    def _look(self, due: Timestamp, expected: Timestamp) -> None:
+        """Expire what is *due*; the timer for it was *expected* to fire now."""
+        now = self._clock.now()
+        if now < after(expected, LATE):
+            self._expire()
+        else:
+            self._deadline = (due, self._clock.call_at(after(now, LATE), self._expire))
 
     def _expire(self) -> None:
         self._deadline = None
