@@ -70,10 +70,12 @@ async def test_the_newest_counts() -> None:
 
 
 async def test_what_is_saved_may_be_newer() -> None:
-    """A change that was saved after it was told is not replaced by an older record."""
+    """What was saved after it was told is not replaced by an older record, of any kind."""
     told = Told()
     await told.begin()
-    position = await told.tell(changed(ALICE, "told"), users=(user(ALICE, "told"),))
+    older = changed(ALICE, "told"), Refreshed((state(ALICE, "told"),)), Forgotten(ALICE)
+    for entry in older:
+        position = await told.tell(entry, users=(user(ALICE, "told"),))
     newer = SavedPresence(user(ALICE, "saved"), StreamPosition(position + RECORD))
     assert await told.known(newer) == {ALICE: newer}
 

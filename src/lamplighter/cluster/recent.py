@@ -66,12 +66,16 @@ def with_recent(saved: Sequence[SavedPresence], recent: Sequence[ToldToAll]) -> 
             match entry:
                 case Changed():
                     for change in entry.changes:
-                        _put(known, users, change.new, position)
+                        _put(known, users, change.new, position, position)
                 case Refreshed():
                     for state in entry.states:
-                        _put(known, users, state, None)
+                        before = known.get(UserId(state.user_id))
+                        told = before.position if before else StreamPosition(0)
+                        _put(known, users, state, position, told)
                 case Forgotten():
-                    known.pop(entry.user_id, None)
+                    before = known.get(entry.user_id)
+                    if before is not None and position >= before.position:
+                        del known[entry.user_id]
     return list(known.values())
 
 
@@ -85,12 +89,15 @@ def _put(
     known: dict[UserId, SavedPresence],
     users: dict[str, TrackedUser],
     state: UserPresenceState,
-    position: StreamPosition | None,
+    position: StreamPosition,
+    told: StreamPosition,
 ) -> None:
-    """Note how a user is from *position* on; None is where the user last changed."""
+    """Note how a user is from *position* on, whose last change is at *told*.
+
+    What is saved of the user may be newer.
+    """
     user_id = UserId(state.user_id)
     before = known.get(user_id)
-    told = position or (before.position if before else StreamPosition(0))
     user = users.get(user_id) or (before.user if before else None)
-    if user is not None and (before is None or told >= before.position):
+    if user is not None and (before is None or position >= before.position):
         known[user_id] = SavedPresence(msgspec.structs.replace(user, state=state), told)
