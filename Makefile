@@ -30,7 +30,7 @@ test: $(VENV)/.dev ## everything that must pass: lint, types, architecture, test
 	@$(MAKE) --no-print-directory -j 2 lint types architecture tests
 
 tests-in-memory: $(VENV)/.dev ## the tests that start no process, with few random examples
-	EXAMPLES=5 $(BIN)/pytest -q -n 2 --dist worksteal -m "not interop and not processes"
+	EXAMPLES=4 $(BIN)/pytest -q -n 2 --dist worksteal -m "not interop and not processes"
 
 test-interop: $(VENV)/.dev $(SYNAPSE_VENV)/.synapse ## federation with a real Synapse in its own environment; an installation
 	$(BIN)/pytest -m interop tests/federation_interop tests/deploy
