@@ -7,6 +7,7 @@ has joined and left.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -16,21 +17,32 @@ from lamplighter.clock import after
 from lamplighter.cluster.entries import Changed, Forgotten, HomeserverNews, Refreshed
 from lamplighter.cluster.log import ClusterStanding, Lease, Log, MessageId, ToldToAll
 from lamplighter.cluster.positions import at_time
-from lamplighter.cluster.wire import decode_record
+from lamplighter.cluster.wire import WireRecord, decode_record
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.ports import SavedPresence
 from lamplighter.presence.machine import TrackedUser
 from lamplighter.presence.state import UserPresenceState
 
-__all__ = ["news_of", "read_recent", "unsure_of", "with_recent"]
+__all__ = ["RecentRecord", "news_of", "read_recent", "unsure_of", "with_recent"]
 
 #: Longer than an owner takes to save a change, and a node to save what has ended, unless the
 #: database is away.
 _RECENT: Final = timedelta(seconds=75)
 
 
-async def read_recent(log: Log, lease: Lease, standing: ClusterStanding) -> Sequence[ToldToAll]:
-    """Return the records shortly before `standing.head`; raise `ClusterUnavailable`."""
+@dataclass(frozen=True, slots=True)
+class RecentRecord:
+    """A record of the log, and the position of each of its entries."""
+
+    positions: Sequence[StreamPosition]
+    content: WireRecord
+
+
+async def read_recent(log: Log, lease: Lease, standing: ClusterStanding) -> Sequence[RecentRecord]:
+    """Return the records shortly before `standing.head`.
+
+    Raises `ClusterUnavailable`, and `ClusterRefused` for a record of a later form.
+    """
     position = max(_recent(standing), standing.complete_after)
     records: list[ToldToAll] = []
     while position < standing.head:
@@ -39,7 +51,11 @@ async def read_recent(log: Log, lease: Lease, standing: ClusterStanding) -> Sequ
             break
         position = news.records[-1].position
         records += (it for it in news.records if isinstance(it, ToldToAll))
-    return [it for it in records if it.position <= standing.head]
+    return [
+        RecentRecord(it.positions, decode_record(it.payload))
+        for it in records
+        if it.position <= standing.head
+    ]
 
 
 def unsure_of(standing: ClusterStanding) -> range:
@@ -56,13 +72,14 @@ def _recent(standing: ClusterStanding) -> StreamPosition:
     return at_time(after(standing.now, -_RECENT))
 
 
-def with_recent(saved: Sequence[SavedPresence], recent: Sequence[ToldToAll]) -> list[SavedPresence]:
+def with_recent(
+    saved: Sequence[SavedPresence], recent: Sequence[RecentRecord]
+) -> list[SavedPresence]:
     """Return *saved* with the changes of *recent*, which is in the order of the log."""
     known = {UserId(it.user.state.user_id): it for it in saved}
     for record in recent:
-        content = decode_record(record.payload)
-        users = {it.state.user_id: it for it in content.users}
-        for position, entry in zip(record.positions, content.entries, strict=True):
+        users = {it.state.user_id: it for it in record.content.users}
+        for position, entry in zip(record.positions, record.content.entries, strict=True):
             match entry:
                 case Changed():
                     for change in entry.changes:
@@ -79,9 +96,9 @@ def with_recent(saved: Sequence[SavedPresence], recent: Sequence[ToldToAll]) -> 
     return list(known.values())
 
 
-def news_of(recent: Sequence[ToldToAll]) -> list[bytes]:
+def news_of(recent: Sequence[RecentRecord]) -> list[bytes]:
     """Return what homeservers have written, in the order of the log."""
-    entries = (entry for record in recent for entry in decode_record(record.payload).entries)
+    entries = (entry for record in recent for entry in record.content.entries)
     return [entry.payload for entry in entries if isinstance(entry, HomeserverNews)]
 
 
