@@ -174,6 +174,4 @@ class Announcing:
 
 def _awaited_by(viewers: AbstractSet[UserId], awaited: Awaited) -> AbstractSet[UserId]:
     """Return those of *viewers* for whom a module that still thinks has altered states before."""
-    if not awaited:
-        return frozenset()
     return frozenset().union(*(users & viewers for users in awaited.values()))

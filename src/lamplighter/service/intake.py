@@ -2,7 +2,7 @@
 
 A process may stand still: the machine sleeps, or another process has the processor. Then the timers
 fire late, and before the sockets are read, where polls may wait that have come meanwhile. So a
-timer that is late by `LATE` waits once more, for as long:
+timer that is late by `_LATE` waits once more, for as long:
 
      0.0 s: alice's last poll has ended; the grace of 30 s begins
     10.0 s: the process is stopped
@@ -27,10 +27,10 @@ from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.service.batch import done
 from lamplighter.service.publisher import Publisher
 
-__all__ = ["LATE", "Decide", "Intake"]
+__all__ = ["Decide", "Intake"]
 
 #: A timer that fires so late shows that the process has stood still.
-LATE: Final = timedelta(milliseconds=100)
+_LATE: Final = timedelta(milliseconds=100)
 
 #: Takes an event in; returns what is done once that which it changed is delivered and saved.
 Decide: TypeAlias = Callable[[Event], "asyncio.Future[None]"]
@@ -104,10 +104,10 @@ class Intake:
     def _look(self, due: Timestamp, expected: Timestamp) -> None:
         """Expire what is *due*; the timer for it was *expected* to fire now."""
         now = self._clock.now()
-        if now < after(expected, LATE):
+        if now < after(expected, _LATE):
             self._expire()
         else:
-            self._deadline = (due, self._clock.call_at(after(now, LATE), self._expire))
+            self._deadline = (due, self._clock.call_at(after(now, _LATE), self._expire))
 
     def _expire(self) -> None:
         self._deadline = None
