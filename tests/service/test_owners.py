@@ -1,7 +1,6 @@
 """Nodes of one cluster: events find their owners, and changes reach every node."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -16,17 +15,6 @@ from tests.cluster.memory_log import Way
 from tests.routing.people import ALICE, BOB
 from tests.service.nodes import Cluster
 from tests.service.parts import PHONE
-
-
-@pytest.fixture
-async def cluster() -> AsyncIterator[Cluster]:
-    """A cluster of two nodes, each of which owns its share."""
-    cluster = Cluster(ALICE, BOB)
-    for name in ("a", "b"):
-        await cluster.start(name)
-    await cluster.passes(3)
-    yield cluster
-    await cluster.stop()
 
 
 async def test_a_status_reaches_every_node(cluster: Cluster) -> None:

@@ -1,7 +1,6 @@
 """Events that wait for their owners: in which order they are said, how many, and for how long."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -23,17 +22,6 @@ from tests.service.parts import PHONE, Parts
 
 #: Who owns everybody, as far as the node knows.
 OWNER = Lease(NodeName("owner"), 9)
-
-
-@pytest.fixture
-async def cluster() -> AsyncIterator[Cluster]:
-    """A cluster of two nodes, each of which owns its share."""
-    cluster = Cluster(ALICE, BOB)
-    for name in ("a", "b"):
-        await cluster.start(name)
-    await cluster.passes(3)
-    yield cluster
-    await cluster.stop()
 
 
 async def test_what_is_sent_back_is_said_first(cluster: Cluster) -> None:
