@@ -189,8 +189,8 @@ class WayToNodes:
 class Identity(Protocol):
     """Tells which device sends a request.
 
-    The built-in homeserver keeps the tokens in use in memory. A node learns of a log-out on another
-    node when it hears of it in the stream.
+    The tokens in use are kept in memory. A node learns of a log-out on another node when it hears
+    of it in the stream: `authenticate` waits for that, `requester_in_use` does not.
 
     A request is identified by its access token, and by its query as the client sent it: there an
     application service names the user for whom it acts. The `DirectoryListener` is told of devices

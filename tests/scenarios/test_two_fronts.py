@@ -1,5 +1,6 @@
 """Two nodes of one cluster in front of a homeserver: what it says to one holds at both."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,9 +15,10 @@ from lamplighter.devtools.server import InMemoryServer
 from lamplighter.ids import DeviceId, UserId
 from lamplighter.web.http.server import HttpServer
 from lamplighter.web.server import MATRIX
-from tests.cluster.memory_log import LogServer
+from tests.cluster.memory_log import LogServer, MemoryLog, Way
 from tests.homeserver.upstream.pipe import Pipe
 from tests.homeserver.upstream.small import AS_TOKEN, HS_TOKEN, SmallHomeserver
+from tests.routing.callbacks import turns
 
 pytestmark = pytest.mark.processes
 
@@ -36,6 +38,8 @@ class Fronts:
 
     small: SmallHomeserver
     nodes: Sequence[InMemoryServer]
+    #: Each node's way to the log.
+    logs: Sequence[MemoryLog]
     told: int = 0
 
     def person(self, name: str, node: InMemoryServer) -> Client:
@@ -78,9 +82,10 @@ async def _fronts(url: str, folder: Path) -> AsyncIterator[Fronts]:
     registration = f"{{id: lamplighter, as_token: {AS_TOKEN}, hs_token: {HS_TOKEN}}}"
     (folder / "registration.yaml").write_text(registration)
     nodes: list[InMemoryServer] = []
+    logs = [log_server.log() for _ in "ab"]
     async with AsyncExitStack() as until:
         until.callback(behind.abort)
-        for name in "ab":
+        for name, log in zip("ab", logs, strict=True):
             text = CONFIG.replace("NODE", name).replace("URL", url)
             node = InMemoryServer(
                 parse_config_text(text, folder / "lamplighter.yaml"),
@@ -88,12 +93,12 @@ async def _fronts(url: str, folder: Path) -> AsyncIterator[Fronts]:
                 folder / name,
                 clock=clock,
                 connect=Pipe(behind),
-                log=log_server.log(),
+                log=log,
             )
             await node.start()
             until.push_async_callback(node.stop)
             nodes.append(node)
-        fronts = Fronts(small, nodes)
+        fronts = Fronts(small, nodes, logs)
         await fronts.passes(1)
         yield fronts
 
@@ -135,3 +140,24 @@ async def test_a_transaction_at_one_node(fronts: Fronts, at: int) -> None:
         await is_hidden(bob, viewer)
         await viewer.sync()
         assert not viewer.sees(bob)
+
+
+async def test_a_log_out_through_one_node(fronts: Fronts) -> None:
+    """A log-out that passes through one node holds at the other before that has heard of it: the
+    device is told nothing there.
+    """
+    one, other = fronts.nodes
+    alice, bob = fronts.person("alice", one), fronts.person("bob", other)
+    for client in (alice, bob):
+        fronts.small.join(client.user_id, LOBBY)
+        await client.sync()
+    await fronts.passes(1)
+    await bob.status_of(alice)
+    fronts.logs[1].way = Way.SILENT
+    await Client(one.http, bob.user_id, bob.device_id, bob.access_token).log_out()
+    asking = asyncio.ensure_future(bob.status_of(alice))
+    await turns()
+    fronts.logs[1].way = Way.OPEN
+    await fronts.passes(1)
+    with pytest.raises(RequestFailed, match="M_UNKNOWN_TOKEN"):
+        await asking

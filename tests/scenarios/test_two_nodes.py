@@ -1,5 +1,6 @@
 """What is written at one node of a cluster holds at the other."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -10,8 +11,9 @@ from lamplighter.config import parse_config_text
 from lamplighter.devtools.client import Client, RequestFailed
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.server import InMemoryServer
-from tests.cluster.memory_log import LogServer
+from tests.cluster.memory_log import LogServer, MemoryLog, Way
 from tests.postgresql import PostgresServer
+from tests.routing.callbacks import turns
 
 pytestmark = pytest.mark.processes
 
@@ -37,7 +39,7 @@ async def two_nodes(url: str, folder: Path) -> AsyncIterator[Sequence[InMemorySe
     async with AsyncExitStack() as until:
         nodes = []
         for name in "ab":
-            node = one_node(name, url, folder, clock, log_server)
+            node = one_node(name, url, folder, clock, log_server.log())
             await node.start()
             until.push_async_callback(node.stop)
             nodes.append(node)
@@ -45,13 +47,11 @@ async def two_nodes(url: str, folder: Path) -> AsyncIterator[Sequence[InMemorySe
         yield nodes
 
 
-def one_node(
-    name: str, url: str, folder: Path, clock: FakeClock, log_server: LogServer
-) -> InMemoryServer:
+def one_node(name: str, url: str, folder: Path, clock: FakeClock, log: MemoryLog) -> InMemoryServer:
     """Return a node that has not started."""
     text = CONFIG.replace("NODE", name).replace("URL", url)
     config = parse_config_text(text, folder / "x.yaml")
-    return InMemoryServer(config, [], folder / name, clock=clock, log=log_server.log())
+    return InMemoryServer(config, [], folder / name, clock=clock, log=log)
 
 
 async def passes(nodes: Sequence[InMemoryServer], seconds: float) -> None:
@@ -125,13 +125,43 @@ async def test_a_log_out_over_two_nodes(url: str, tmp_path: Path) -> None:
         assert alice.sees(bob, "offline")
 
 
+async def test_a_status_after_a_log_out(url: str, tmp_path: Path) -> None:
+    """A log-out at one node holds at the other before that has heard of it: a status that the
+    device sets there is refused, and nobody is told of it.
+    """
+    clock = FakeClock()
+    log_server = LogServer(clock)
+    logs = {name: log_server.log() for name in "ab"}
+    a, b = (one_node(name, url, tmp_path, clock, log) for name, log in logs.items())
+    async with AsyncExitStack() as until:
+        for node in (a, b):
+            await node.start()
+            until.push_async_callback(node.stop)
+        await passes([a, b], 1)
+        alice, bob = await a.register("alice"), await b.register("bob")
+        await bob.join(await alice.create_room())
+        await bob.set_status("online", "here")
+        logs["b"].way = Way.SILENT
+        elsewhere = Client(a.http, bob.user_id, bob.device_id, bob.access_token)
+        await elsewhere.log_out()
+        setting = asyncio.ensure_future(bob.set_status("online", "after the log-out"))
+        await turns()
+        logs["b"].way = Way.OPEN
+        await passes([a, b], 1)
+        with pytest.raises(RequestFailed) as refused:
+            await setting
+        assert refused.value.errcode == "M_UNKNOWN_TOKEN"
+        await alice.first_sync()
+        assert (alice.sees(bob, "offline"), alice.reads(bob)) == (True, "here")
+
+
 async def test_a_leave_right_before_a_start(url: str, tmp_path: Path) -> None:
     """A node that starts knows of a leave of some seconds ago: a client with a token from before it
     shows the user no more.
     """
     clock = FakeClock()
     log_server = LogServer(clock)
-    a, b = (one_node(name, url, tmp_path, clock, log_server) for name in "ab")
+    a, b = (one_node(name, url, tmp_path, clock, log_server.log()) for name in "ab")
     async with AsyncExitStack() as until:
         await a.start()
         until.push_async_callback(a.stop)

@@ -114,6 +114,7 @@ class UpstreamHomeserver:
     def join_cluster(self, way: WayToNodes) -> None:
         # Whatever was found out before is asked for again.
         self._findings.spread_by(way.spread)
+        self.identity.join_cluster(way.catch_up)
 
     def heard(self, _position: StreamPosition, news: bytes) -> None:
         self._findings.heard(news)

@@ -76,6 +76,11 @@ class UpstreamIdentity:
         self._acting: dict[str, set[str]] = {}
         #: For each question under way: the tokens and users that were forgotten meanwhile.
         self._forgotten: list[set[str]] = []
+        self._catch_up: Callable[[], Awaitable[None]] | None = None
+
+    def join_cluster(self, catch_up: Callable[[], Awaitable[None]]) -> None:
+        """Be at one of many nodes: *catch_up* is that of `WayToNodes`."""
+        self._catch_up = catch_up
 
     async def authenticate(
         self, access_token: str, query: str = "", head: RequestHead = NO_HEAD, /
@@ -84,7 +89,12 @@ class UpstreamIdentity:
 
         Raises `UnknownToken` for a token that no header can carry, so that nobody has it, and
         `InvalidParam` for a query that the homeserver could read differently.
+
+        On many nodes, log-outs count that have passed through any of them before the call. Raises
+        `ClusterUnavailable` where this node cannot know that.
         """
+        if self._catch_up is not None:
+            await self._catch_up()
         requester = self.requester_in_use(access_token, self._clock.now(), query)
         if requester is None:
             acting = acts_for(query)

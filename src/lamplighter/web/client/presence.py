@@ -66,7 +66,9 @@ class PresenceStatus:
         was logged out while it came sets nothing.
         """
         try:
-            requester = self.authenticator.requester_in_use(exchange, self.clock.now())
+            now, requester = self.clock.now(), None
+            if not self.reader.asks_first:  # else another node may have heard of a log-out
+                requester = self.authenticator.requester_in_use(exchange, now)
             if requester is None:
                 head = RequestHead(exchange.headers, exchange.peer)
                 self.background.run(self._identify(user, exchange, head))
