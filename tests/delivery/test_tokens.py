@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lamplighter.cluster.positions import RECORD
 from lamplighter.delivery.tokens import SinceToken, Tokens, epoch_of_name
 from lamplighter.ids import ServerName, StreamEpoch, StreamPosition
 
@@ -16,19 +17,39 @@ positions = st.integers(0, (10**13 << 20) - 1).map(StreamPosition)
 
 def test_how_a_token_looks() -> None:
     """A token is the rooms part, the position, and the epoch."""
-    assert tokens.write("s17", POSITION) == "s17~1704067200000-7-d642dfa0"
+    assert tokens.write("s17", POSITION, POSITION) == "s17~1704067200000-7-d642dfa0"
 
 
 @given(st.text(), positions)
 def test_reading_what_was_written(rooms: str, position: StreamPosition) -> None:
     """A written token reads as what went in, whatever the rooms part holds."""
-    assert tokens.read(tokens.write(rooms, position)) == SinceToken(rooms, position)
+    assert tokens.read(tokens.write(rooms, position, position)) == SinceToken(rooms, position)
+
+
+def test_a_token_of_a_node() -> None:
+    """The token of a node names the node where its position is the node's own, and an earlier
+    position for the others where the node has something to tell: each node reads what it may.
+    """
+    epoch, record = StreamEpoch("d642dfa0"), StreamPosition(POSITION - 7)
+    here, other = Tokens(epoch, "1f"), Tokens(epoch, "20")
+    earlier = StreamPosition(record - 1)
+    before = StreamPosition(record - RECORD)
+    for told_until, text, elsewhere in (
+        (record, "s17~1704067200000-0-d642dfa0", record),
+        (POSITION, "s17~1704067200000-7-1f-d642dfa0", record),
+        (earlier, "s17~1704067200000-7-1f-1704067199999-983040-d642dfa0", before),
+    ):
+        position = record if told_until == record else POSITION
+        assert here.write("s17", position, told_until) == text
+        assert here.read(text) == SinceToken("s17", position)
+        assert other.read(text) == SinceToken("s17", elsewhere)
+    assert other.read("s17~1704067200000-7-1f-x-d642dfa0") == SinceToken("s17", None)
 
 
 @given(st.text(), positions, st.from_regex(r"[0-9a-f]{8}", fullmatch=True))
 def test_a_foreign_token(rooms: str, position: StreamPosition, epoch: str) -> None:
     """The token of another epoch says nothing."""
-    read = tokens.read(Tokens(StreamEpoch(epoch)).write(rooms, position))
+    read = tokens.read(Tokens(StreamEpoch(epoch)).write(rooms, position, position))
     assert (read == NOTHING) is (epoch != "d642dfa0")
 
 

@@ -285,7 +285,10 @@ class Followed(Cluster):
 
     def _take_in(self, door: Door, news: News) -> None:
         self._new -= {_NAMES.index(NodeName(door.name))}
-        self._token, self._position = door.tokens.write("1", news.position), news.position
+        self._token, self._position = (
+            door.tokens.write("1", news.position, news.told_until),
+            news.position,
+        )
         told = {UserId(it.user_id): it for it in news.states}
         self.told = frozenset(user for user in USERS if _PEOPLE[user] in told)
         for user in self.told:

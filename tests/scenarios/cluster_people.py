@@ -204,7 +204,10 @@ class Person:
             self._poll = None
         self._world.answered(self, news)
         assert record_of(news.position) >= record_of(self.position), "a position went back"
-        self.position, self.token = news.position, door.tokens.write("1", news.position)
+        self.position, self.token = (
+            news.position,
+            door.tokens.write("1", news.position, news.told_until),
+        )
         self.answered_at = self._world.clock.now()
         for state in news.states:
             self.believes[UserId(state.user_id)] = (state.state, state.status_msg)

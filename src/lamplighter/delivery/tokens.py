@@ -5,8 +5,10 @@ the epoch says of which: a stream whose data are lost begins another epoch, and 
 epoch, or of another server, is no position of this one. A restart goes on with the epoch.
 
 In a cluster, the low bits of a position may be of one node alone (`cluster/positions.py`): then the
-token names the node. Any other node reads the position of the entry before it. So a client that
-goes from one node to another may be told something twice, and misses nothing.
+token names the node. Any other node reads the position of the entry before it. If the node has
+still to tell something that happened earlier (`unsettled.py`), the token names an earlier position
+for the others: `<rooms part>~<ms>-<seq>-<node>-<ms>-<seq>-<epoch>`. So a client that goes from one
+node to another may be told something twice, and misses nothing.
 
 No token is an error; one that cannot be used is answered with everything the viewer may see
 (`GET /sync`, <https://spec.matrix.org/latest/client-server-api/#syncing>).
@@ -24,7 +26,7 @@ __all__ = ["SinceToken", "Tokens", "UpstreamTokens", "epoch_of_name"]
 
 
 #: What `Tokens.write` adds to the rooms part.
-_OURS: Final = re.compile(r"[0-9]+-[0-9]+(?:-[0-9a-z]+)?-[0-9a-f]{8}")
+_OURS: Final = re.compile(r"[0-9]+-[0-9]+(?:-[0-9a-z]+(?:-[0-9]+-[0-9]+)?)?-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,18 @@ class Tokens:
         self._epoch = epoch
         self._node = node
 
-    def write(self, rooms: str, presence: StreamPosition) -> str:
-        """Return the token of a response that holds everything up to here."""
-        if self._node and presence != record_of(presence):
-            return f"{rooms}~{format_position(presence)}-{self._node}-{self._epoch}"
-        return f"{rooms}~{format_position(presence)}-{self._epoch}"
+    def write(self, rooms: str, presence: StreamPosition, told_until: StreamPosition) -> str:
+        """Return the token of a response that holds what this node has told up to *presence*.
+
+        *told_until* is up to where that is everything; it is *presence* or earlier.
+        """
+        here = format_position(presence)
+        if not self._node or presence == told_until == record_of(presence):
+            return f"{rooms}~{here}-{self._epoch}"
+        if told_until == presence:
+            return f"{rooms}~{here}-{self._node}-{self._epoch}"
+        elsewhere = format_position(record_of(told_until))
+        return f"{rooms}~{here}-{self._node}-{elsewhere}-{self._epoch}"
 
     def read(self, text: str) -> SinceToken:
         """Return what *text* says; both parts of garbage are None."""
@@ -55,12 +64,14 @@ class Tokens:
         position, _, epoch = presence.rpartition("-")
         if not separator or epoch != self._epoch:
             return SinceToken(None, None)
-        of_all, _, node = position.rpartition("-")
-        if "-" not in of_all:  # no node is named
-            return SinceToken(rooms, parse_position(position))
-        known = parse_position(of_all)
-        if known is not None and node != self._node:
-            known = record_of(known)
+        ms, _, others = position.partition("-")
+        seq, names_node, others = others.partition("-")
+        known = parse_position(f"{ms}-{seq}")
+        if not names_node or known is None:
+            return SinceToken(rooms, known)
+        node, is_earlier, elsewhere = others.partition("-")
+        if node != self._node:
+            known = parse_position(elsewhere) if is_earlier else record_of(known)
         return SinceToken(rooms, known)
 
 
@@ -76,8 +87,8 @@ class UpstreamTokens(Tokens):
         super().__init__(epoch, node)
         self._presence_is_on = presence_is_on
 
-    def write(self, rooms: str, presence: StreamPosition) -> str:
-        return super().write(rooms, presence) if self._presence_is_on else rooms
+    def write(self, rooms: str, presence: StreamPosition, told_until: StreamPosition) -> str:
+        return super().write(rooms, presence, told_until) if self._presence_is_on else rooms
 
     def read(self, text: str) -> SinceToken:
         rooms, _, presence = text.rpartition("~")

@@ -39,6 +39,7 @@ from lamplighter.cluster.positions import BEGINNING
 from lamplighter.cluster.stream import Stream
 from lamplighter.delivery.endings import Endings
 from lamplighter.delivery.feed import Feed
+from lamplighter.delivery.unsettled import Unsettled
 from lamplighter.ids import StreamPosition
 from lamplighter.metrics import Metrics
 from lamplighter.ports import (
@@ -156,6 +157,7 @@ class Core:
         """Wire what delivers to viewers, and what answers them from scratch."""
         self.deliverer = Deliverer(self.stream, self.feed, ports.metrics, self.witnesses)
         self.endings, self.former_rooms = Endings(), FormerRooms()
+        self.unsettled = Unsettled()
         self.ends = VisibilityEnds(
             self.settings.server_name,
             self.endings,
@@ -167,6 +169,7 @@ class Core:
             interests=self.interests,
             feed=self.feed,
             deliverer=self.deliverer,
+            unsettled=self.unsettled,
         )
         self.views = Views(
             clock=ports.clock,
@@ -241,6 +244,7 @@ class Core:
                 here, self.rooms, roster, self.router, self.reminders, background, ports.outgoing
             ),
             self.memory,
+            self.unsettled,
         )
         self.resuming = Resuming(
             self.rooms, self.memberships, ports.hearing, self.stream.position, ports.clock.now()

@@ -13,6 +13,7 @@ from lamplighter.cluster.positions import BEGINNING
 from lamplighter.delivery.endings import Endings
 from lamplighter.delivery.feed import Feed
 from lamplighter.delivery.outbox import Update
+from lamplighter.delivery.unsettled import Unsettled
 from lamplighter.ids import RoomId, ServerName, StreamPosition, UserId, server_of
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.routing.counting import FormerRooms
@@ -40,6 +41,7 @@ class VisibilityEnds:
     interests: ModuleInterests
     feed: Feed
     deliverer: Deliverer
+    unsettled: Unsettled
     #: The users whom modules that were replaced have shown to somebody in an altered state.
     _once_altered: set[UserId] = field(init=False, default_factory=set)
 
@@ -47,7 +49,8 @@ class VisibilityEnds:
         """Call `look` in the background; note the ends at once if there are no modules."""
         viewers, users = frozenset(viewers), frozenset(users)
         if self.router.modules:
-            self.background.run(self.look(viewers, users))
+            work = self.background.run(self.look(viewers, users))
+            self.unsettled.until_done(work, viewers, self.feed.position)
         else:
             self._end(viewers, self.roster.known_of(users), {})
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from lamplighter.cluster.entries import BeganToCount, CeasedToCount, Joined, Left
 from lamplighter.delivery.feed import Feed
 from lamplighter.delivery.outbox import Update
+from lamplighter.delivery.unsettled import Unsettled
 from lamplighter.ids import RoomId, StreamPosition, UserId
 from lamplighter.ports import MembershipChange
 from lamplighter.presence.state import Presence
@@ -44,6 +45,7 @@ class RoomVisibility:
     witness: Witness
     servers: RoomServers
     memory: VisibilityMemory
+    unsettled: Unsettled
 
     def joined(self, position: StreamPosition, entry: Joined) -> None:
         """Take in that a user has joined a room."""
@@ -74,7 +76,9 @@ class RoomVisibility:
             viewers = members.keys() & self.feed.viewers.keys() - {newcomer}
             seeing = [it for it in viewers if since(it, newcomer) == position]
         if new_to or seeing:
-            self.background.run(self._deliver_both(newcomer, room_id, position, new_to, seeing))
+            told = frozenset((*seeing, newcomer) if new_to else seeing)
+            work = self._deliver_both(newcomer, room_id, position, new_to, seeing)
+            self.unsettled.until_done(self.background.run(work), told, position)
 
     def left(self, _position: StreamPosition, entry: Left) -> None:
         """Take in that a user has left a room.

@@ -112,7 +112,10 @@ async def test_tokens_of_sync(alice: Person, world: World) -> None:
     await say(alice, room, "a")
     place = (await page(alice, room, dir="b", limit="1")).json["start"]
     await say(alice, room, "b")
-    tokens = [Tokens(it).write(place, StreamPosition(1)) for it in (EPOCH, StreamEpoch("0badc0de"))]
+    tokens = [
+        Tokens(it).write(place, StreamPosition(1), StreamPosition(1))
+        for it in (EPOCH, StreamEpoch("0badc0de"))
+    ]
     ours, foreign = [await page(alice, room, dir="b", limit="1", from_=it) for it in tokens]
     assert bodies(ours.json["chunk"]) == ["a"]
     assert (foreign.status, foreign.json["errcode"]) == (400, "M_INVALID_PARAM")

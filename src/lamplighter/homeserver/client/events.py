@@ -109,7 +109,7 @@ class Events:
         return await self._long_poll.news(requester, question, request.receive, head)
 
     def _next_batch(self, news: News) -> str:
-        return self._tokens.write(news.rooms.next_batch, news.position)
+        return self._tokens.write(news.rooms.next_batch, news.position, news.told_until)
 
     def _presence_events(self, states: Sequence[UserPresenceState]) -> Iterator[Json]:
         now = self._clock.now()

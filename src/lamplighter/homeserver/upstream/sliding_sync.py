@@ -130,7 +130,7 @@ class SlidingSync:
         if news.states:
             extensions["presence"] = {"events": [self._event(it, news.now) for it in news.states]}
         if with_presence:
-            pos = self._tokens.write(pos, news.position)
+            pos = self._tokens.write(pos, news.position, news.told_until)
         return {"pos": pos, **members, "extensions": extensions}
 
     def _event(self, state: UserPresenceState, now: Timestamp) -> msgspec.Raw:

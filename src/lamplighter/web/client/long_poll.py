@@ -66,6 +66,8 @@ class News(msgspec.Struct, frozen=True):
 
     rooms: RoomsAnswer
     position: StreamPosition
+    #: Up to where any other node can go on: earlier than *position* while modules think.
+    told_until: StreamPosition
     #: Oldest change first.
     states: Sequence[UserPresenceState]
     #: When it was made: how long ago users were active is as of then.
@@ -234,7 +236,10 @@ class _Request(WaitingPoll):
             if rooms is None:
                 assert token is not None  # else the poll waits for the directory
                 rooms = RoomsAnswer(token)
-            self._finish(News(rooms, position, states, now, self._leave), now)
+            told_until, unsettled = position, self._parts.core.unsettled
+            if unsettled.under_way:
+                told_until = unsettled.told_until(self._requester.user_id, position)
+            self._finish(News(rooms, position, told_until, states, now, self._leave), now)
         else:
             self._arm(now)
 

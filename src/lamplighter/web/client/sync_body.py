@@ -24,7 +24,7 @@ _SMALL: Final = 1_024
 #: How many users' presence is written at a time.
 _AT_A_TIME: Final = 500
 
-_Key: TypeAlias = tuple[str, StreamPosition, int]
+_Key: TypeAlias = tuple[str, StreamPosition, StreamPosition, int]
 
 
 class SyncBodies:
@@ -38,7 +38,9 @@ class SyncBodies:
         self._written: dict[_Key, tuple[UserPresenceState, bytes]] = {}
         #: Polls that end at one time without news have the same answer.
         self._without_presence = lru_cache(_MOST_KEPT)(
-            lambda rooms, position: self._write(News(rooms, position, (), Timestamp(0)))
+            lambda rooms, position, told_until: self._write(
+                News(rooms, position, told_until, (), Timestamp(0))
+            )
         )
 
     def encode(self, news: News) -> bytes | Iterator[bytes]:
@@ -49,14 +51,14 @@ class SyncBodies:
             first, second = next(made), next(made, None)
             return first if second is None else chain((first, second), made)
         if not news.states and len(rooms.body) <= _SMALL:
-            return self._without_presence(rooms, news.position)
+            return self._without_presence(rooms, news.position, news.told_until)
         if len(news.states) != 1 or rooms.body != b"{}":
             return self._write(news)
         if news.now != self._written_at or len(self._written) > _MOST_KEPT:
             self._written.clear()
             self._written_at = news.now
         state = news.states[0]
-        key = (rooms.next_batch, news.position, id(state))
+        key = (rooms.next_batch, news.position, news.told_until, id(state))
         known = self._written.get(key)
         if known is None:
             known = self._written[key] = state, self._write(news)
@@ -66,7 +68,8 @@ class SyncBodies:
         return b"".join(self._written_in_pieces(news))
 
     def _written_in_pieces(self, news: News) -> Iterator[bytes]:
-        next_batch = self._tokens.write(news.rooms.next_batch, news.position)
+        rooms, position = news.rooms, news.position
+        next_batch = self._tokens.write(rooms.next_batch, position, news.told_until)
         yield b'{"next_batch":%b' % msgspec.json.encode(next_batch)
         if news.states:
             yield b',"presence":{"events":['
@@ -74,7 +77,7 @@ class SyncBodies:
                 events = self._encoder.encode(news.states[start : start + _AT_A_TIME], news.now)
                 yield b",%b" % events if start else events
             yield b"]}"
-        body = news.rooms.body
+        body = rooms.body
         if body == b"{}":
             yield b"}"
             return
