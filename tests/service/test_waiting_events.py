@@ -184,6 +184,25 @@ async def test_to_whom_it_is_said_again(world: World) -> None:
     assert world.messages.take() == [(OWNER, 0), (OWNER, 1), (OWNER, 2)]
 
 
+async def test_the_order_of_one_user(world: World) -> None:
+    """Events of one user are said in their order: one that comes while an earlier one is unsaid
+    waits behind it, also where a later one had another owner.
+    """
+    first, second = Lease(NodeName("first"), 1), Lease(NodeName("second"), 2)
+    for owner in (None, OWNER):
+        world.wait(owner)
+    assert world.messages.take() == []
+    world.events.say_again(set(), lambda _partition: first)
+    assert world.messages.take() == [(first, 0), (first, 1)]
+    world.wait(second)
+    assert world.messages.take() == [(second, 2)]
+    world.messages.unheard(first)
+    world.wait(second)
+    assert (world.messages.take(), world.events.leases()) == ([], set())
+    world.events.say_again(set(), lambda _partition: second)
+    assert world.messages.take() == [(second, number) for number in range(4)]
+
+
 async def test_another_owner(world: World) -> None:
     """What waits for a partition is said to its next owner at once, whoever has heard it before;
     what the node itself owns from now on waits no more.

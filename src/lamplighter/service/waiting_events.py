@@ -8,6 +8,8 @@ The events of one user are said in the order in which they came, also where they
 An example: bob ends a poll (1), and sets a status (2). The owner gives bob's partition away just
 now, and sends 1 back. It may take 2 in, because it keeps the partition after all. So both count as
 not said, and what comes next waits behind them, until they are said again: 1 and 2, in this order.
+So of the events of one user those that are said come first, and the others are said together: all
+have the same owner.
 
 A command of a client that has waited in vain is not repeated to a later owner. But the polls of a
 device are: what they say is true until they end.
@@ -90,8 +92,11 @@ class WaitingEvents:
         partition = partition_of(event.user_id)
         waiting = WaitingEvent(next(self._numbers), event, partition, until, answered)
         self._waiting[waiting.number] = waiting
-        self._of_user.setdefault(event.user_id, {})[waiting.number] = waiting
-        self._say(waiting, owner)
+        of_user = self._of_user.setdefault(event.user_id, {})
+        last = next(reversed(of_user.values()), None)
+        of_user[waiting.number] = waiting
+        if last is None or last.said_to is not None:
+            self._say(waiting, owner)
         return answered
 
     def take(self, partitions: AbstractSet[PartitionId]) -> list[WaitingEvent]:
@@ -141,19 +146,10 @@ class WaitingEvents:
             finish(waiting.answered)
 
     def _say(self, waiting: WaitingEvent, owner: Lease | None) -> None:
-        if owner is not None and self._is_next(waiting):
+        if owner is not None:
             waiting.said_to = owner
             self.said += 1
             self.messages.send(owner, EventSaid(waiting.number, waiting.event))
-
-    def _is_next(self, waiting: WaitingEvent) -> bool:
-        """Tell whether all earlier events of the user have been said."""
-        for earlier in self._of_user[waiting.event.user_id].values():
-            if earlier is waiting:
-                break
-            if earlier.said_to is None:
-                return False
-        return True
 
     def _sent_back(self, waiting: WaitingEvent) -> None:
         """Have an event, and the later ones of its user, said at the next renewal, or to the next
@@ -171,9 +167,11 @@ class WaitingEvents:
             del self._of_user[waiting.event.user_id]
 
     def _unheard(self, to: Lease) -> None:
+        unsaid = set[UserId]()
         for waiting in self._waiting.values():
-            if waiting.said_to == to:
+            if waiting.said_to == to or waiting.event.user_id in unsaid:
                 waiting.said_to = None
+                unsaid.add(waiting.event.user_id)
 
     def _end_late(self) -> None:
         """Let events fail whose owner has not answered for too long.
