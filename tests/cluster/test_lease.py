@@ -207,13 +207,15 @@ async def test_a_failure(world: World) -> None:
 async def test_a_failure_while_it_is_renewed(world: World) -> None:
     """A renewal that is answered after the lease was given up brings it not back."""
     first = await world.join()
+    await turns_until_idle()  # until the node waits for its first renewal
     world.log.way = Way.ANSWERS_LOST
-    world.clock.advance(milliseconds=500)
+    world.clock.advance_to(after(world.clock.now(), RENEWED_EVERY))
     await turns_until_idle()
     world.holder.fail(LogUnreachable("no answer"))
+    world.listener.take()
     world.log.way = Way.OPEN
     await turns_until_idle()
-    assert world.holder.lease is None
+    assert (world.holder.lease, world.listener.told) == (None, [])
     await world.passes(RENEWED_EVERY)
     assert world.holder.lease not in (None, first)
 
