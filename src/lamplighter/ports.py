@@ -398,6 +398,19 @@ class Outgoing(Protocol):
     def withdraw(self, server_name: ServerName, users: AbstractSet[UserId]) -> AbstractSet[UserId]:
         """Forget the states of *users* for one server; return those of them who had any."""
 
+    @property
+    def reaches_others(self) -> bool:
+        """Whether there is a way at all."""
+
+    def cease(self, is_theirs: Callable[[ServerName], bool]) -> None:
+        """Forget everything that such servers have not got: another node sends to them now."""
+
+    async def take_over(self, is_ours: Callable[[ServerName], bool]) -> None:
+        """Learn which of such servers did not answer the node that has sent to them until now.
+
+        Raises `StorageUnavailable`.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class BackoffState:

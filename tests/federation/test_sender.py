@@ -170,6 +170,57 @@ async def test_withdrawing() -> None:
     assert (bench.network.sent, bench.destinations) == ([], {})
 
 
+async def test_ceasing() -> None:
+    """What waits for a server to which another node sends, or is under way to it, is not sent; to
+    others it is. If this node sends to the server again, it is one of one transaction at a time.
+    """
+    bench = Bench()
+    other = "other.example"
+    bench.network.silent.add(THERE)
+    for server_name in (THERE, other):
+        bench.send(server_name, "one")
+        await bench.advance(milliseconds=100)
+        bench.send(server_name, "two")
+    bench.sender.cease(THERE.__eq__)
+    assert bench.destinations == {ServerName(other): None}
+    bench.network.silent.clear()
+    bench.send(THERE, "three")
+    await bench.advance(seconds=60)
+    assert bench.network.sent == [(other, ["one"]), (other, ["two"]), (THERE, ["three"])]
+    assert bench.destinations == {}
+
+
+async def test_ceasing_in_the_lane() -> None:
+    """A server that waits for a place is not sent what waits when another node sends to it."""
+    bench = Bench(settings=SenderSettings(lane=1))
+    bench.network.silent.add("other.example")
+    for server_name in ("other.example", THERE):
+        bench.send(server_name, "one")
+        await bench.advance(milliseconds=100)
+    bench.sender.cease(lambda _server_name: True)
+    await bench.advance(seconds=60)
+    assert (bench.network.sent, bench.destinations) == ([], {})
+    bench.send(THERE, "two")
+    await bench.advance(milliseconds=100)
+    assert bench.network.sent == [(THERE, ["two"])]
+
+
+async def test_taking_over() -> None:
+    """A server that did not answer the node that has sent to it until now is tried as late as
+    there, however it had answered this node before.
+    """
+    bench = Bench()
+    retry_at = Timestamp(bench.clock.now() + 60_000)
+    bench.store.kept = {it: BackoffState(7, retry_at) for it in (THERE, ServerName("x.example"))}
+    await bench.sender.take_over(THERE.__eq__)
+    bench.send(THERE, "one")
+    await bench.advance(seconds=59)
+    assert bench.network.sent == []
+    await bench.advance(seconds=1)
+    assert bench.network.sent == [(THERE, ["one"])]
+    assert bench.store.kept == {ServerName("x.example"): BackoffState(7, retry_at)}
+
+
 @pytest.mark.parametrize(("pause", "heard_at", "tried_at"), [(4, None, 4), (3_600, 100, 130)])
 async def test_after_a_restart(pause: int, heard_at: int | None, tried_at: int) -> None:
     """A back-off from before a restart holds after it.

@@ -13,10 +13,11 @@ from lamplighter.config import parse_config_text
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.http import HttpClient
 from lamplighter.devtools.server import InMemoryServer
+from lamplighter.errors import RemoteUnreachable
 from lamplighter.federation.discovery import Target
 from lamplighter.federation.transport import Answer
 from lamplighter.modules.loader import module_entries
-from tests.cluster.memory_log import LogServer
+from tests.cluster.memory_log import LogServer, MemoryLog, Way
 from tests.scenarios.federated_worlds import ONE, TWO, Network, Setup, Wire
 from tests.web.clients import client_of
 
@@ -24,7 +25,8 @@ pytestmark = pytest.mark.processes
 
 ALICE: Final = f"@alice:{ONE}"
 BOB: Final = f"@bob:{TWO}"
-MUTUAL: Final = {ALICE: [BOB], BOB: [ALICE]}
+CAROL: Final = f"@carol:{TWO}"
+MUTUAL: Final = {ALICE: [BOB, CAROL], BOB: [ALICE], CAROL: [ALICE]}
 _OF_NODE: Final = """
 database: URL
 cluster: {node: NODE, bus: "redis://127.0.0.1:1/0"}
@@ -37,6 +39,8 @@ class NodeWire(Wire):
     def __init__(self, network: Network, node: str, sent_by: list[str]) -> None:
         super().__init__(network, TWO)
         self._node, self._sent_by = node, sent_by
+        #: Whether the node has lost its way to everybody.
+        self.is_cut = False
 
     async def exchange(
         self,
@@ -48,6 +52,8 @@ class NodeWire(Wire):
         body: bytes | None = None,
         limit: int,
     ) -> Answer:
+        if self.is_cut:
+            raise RemoteUnreachable("the network is gone")
         if method == "PUT":
             self._sent_by.append(self._node)
         return await super().exchange(target, method, path, headers=headers, body=body, limit=limit)
@@ -64,6 +70,13 @@ class Servers:
     doors: dict[str, HttpClient] = field(default_factory=dict)
     #: The node of each transaction that bob's server has sent.
     sent_by: list[str] = field(default_factory=list)
+    wires: dict[str, NodeWire] = field(default_factory=dict)
+    logs: dict[str, MemoryLog] = field(default_factory=dict)
+
+    def cut_off(self, name: str) -> None:
+        """Let a node die, as far as anybody can see."""
+        self.wires[name].is_cut = True
+        self.logs[name].way = Way.CLOSED
 
     async def passes(self, seconds: float) -> None:
         """Let time pass, with all that follows everywhere."""
@@ -100,9 +113,9 @@ async def _servers(url: str, folder: Path) -> AsyncIterator[Servers]:
         network.servers[ONE] = await _door(single)
         text = Setup(TWO, pushes=MUTUAL, names=MUTUAL).config() + _OF_NODE.replace("URL", url)
         for name in "abc":
-            wire = NodeWire(network, name, servers.sent_by)
-            of_node = text.replace("NODE", name)
-            node = _server(of_node, folder, clock, wire, log_server.log())
+            wire = servers.wires[name] = NodeWire(network, name, servers.sent_by)
+            log = servers.logs[name] = log_server.log()
+            node = _server(text.replace("NODE", name), folder, clock, wire, log)
             servers.doors[name] = network.servers[TWO] = await _door(node)
             servers.nodes[name] = node
         await servers.passes(3)
@@ -156,6 +169,42 @@ async def test_the_sender_leaves(servers: Servers) -> None:
     await servers.passes(1)
     assert (await alice.status_of(bob))["status_msg"] == "after"
     assert servers.sent_by[-1] in servers.nodes
+
+
+@pytest.mark.parametrize("dies", [True, False], ids=["dies", "leaves"])
+async def test_what_the_sender_had_not_sent(servers: Servers, dies: bool) -> None:
+    """What waits for a server that is down is sent by another node when the sender dies or leaves;
+    a later change is not followed by an earlier one.
+    """
+    alice = await servers.single.register("alice")
+    bob = await servers.nodes["a"].register("bob")
+    carol = await servers.nodes["a"].register("carol")
+    for person in (bob, carol):
+        await person.set_status("offline", "before")
+    await servers.passes(1)
+    [sender] = set(servers.sent_by)
+    servers.network.down.add(ONE)
+    for person in (bob, carol):
+        await person.set_status("offline", "while it was down")
+    await servers.passes(10)
+    if dies:
+        servers.cut_off(sender)
+    else:
+        await servers.nodes.pop(sender).stop()
+    await servers.passes(6)
+    carol.reconnect(next(it.http for name, it in servers.nodes.items() if name != sender))
+    await carol.set_status("offline", "later")
+    await servers.passes(1)
+    servers.network.down.clear()
+    await servers.passes(40)
+    told = [(await alice.status_of(it)).get("status_msg") for it in (bob, carol)]
+    assert told == ["while it was down", "later"]
+    if dies:
+        servers.wires[sender].is_cut = False
+        servers.logs[sender].way = Way.OPEN
+        await servers.passes(60)
+        told = [(await alice.status_of(it)).get("status_msg") for it in (bob, carol)]
+        assert told == ["while it was down", "later"]
 
 
 async def test_any_node_takes_in(servers: Servers) -> None:

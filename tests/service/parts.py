@@ -82,6 +82,16 @@ class FakeOutgoing:
         return users & {UserId(it) for it in found}
 
     @property
+    def reaches_others(self) -> bool:
+        return True
+
+    def cease(self, is_theirs: Callable[[ServerName], bool]) -> None:
+        self.sent = [it for it in self.sent if not is_theirs(it[0])]
+
+    async def take_over(self, is_ours: Callable[[ServerName], bool]) -> None:
+        """Every server has answered."""
+
+    @property
     def messages(self) -> list[tuple[ServerName, dict[str, str | None]]]:
         """By server, the status messages that were sent, by user."""
         return [(server, {it.user_id: it.status_msg for it in sent}) for server, sent in self.sent]

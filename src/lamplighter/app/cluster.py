@@ -1,7 +1,7 @@
 """Makes this server a node: it joins its cluster, catches up, and wires what surrounds a core."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -250,6 +250,16 @@ class _Share:
 
     def withdraw(self, server_name: ServerName, users: AbstractSet[UserId]) -> AbstractSet[UserId]:
         return self.outgoing.withdraw(server_name, users)
+
+    @property
+    def reaches_others(self) -> bool:
+        return self.outgoing.reaches_others
+
+    def cease(self, is_theirs: Callable[[ServerName], bool]) -> None:
+        self.outgoing.cease(is_theirs)
+
+    async def take_over(self, is_ours: Callable[[ServerName], bool]) -> None:
+        await self.outgoing.take_over(is_ours)
 
 
 async def join_node(

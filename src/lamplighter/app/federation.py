@@ -2,7 +2,7 @@
 
 import secrets
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +56,17 @@ class Nowhere:
     ) -> AbstractSet[UserId]:
         """Nothing waits."""
         return frozenset()
+
+    @property
+    def reaches_others(self) -> bool:
+        """Tell that there is no way."""
+        return False
+
+    def cease(self, is_theirs: Callable[[ServerName], bool]) -> None:
+        """Nothing waits."""
+
+    async def take_over(self, is_ours: Callable[[ServerName], bool]) -> None:
+        """Nobody has sent anything."""
 
 
 @dataclass(frozen=True, slots=True)

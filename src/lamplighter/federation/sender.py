@@ -104,6 +104,8 @@ class Lane:
 class _Destination:
     queue: DestinationQueue
     is_busy: bool = False
+    #: The request that is under way.
+    task: asyncio.Task[None] | None = None
 
 
 class FederationSender:
@@ -185,6 +187,23 @@ class FederationSender:
         destination = self._destinations.get(server_name)
         return frozenset() if destination is None else destination.queue.withdraw(users)
 
+    @property
+    def reaches_others(self) -> bool:
+        return True
+
+    def cease(self, is_theirs: Callable[[ServerName], bool]) -> None:
+        for server_name in list(filter(is_theirs, self._destinations)):
+            destination = self._destinations.pop(server_name)
+            self._deadlines.drop(server_name)
+            destination.queue.take_back()
+            if destination.task is not None:
+                destination.task.cancel()
+
+    async def take_over(self, is_ours: Callable[[ServerName], bool]) -> None:
+        stored, now = await self._store.load(), self._clock.now()
+        for server_name in filter(is_ours, stored):
+            self._destination(server_name).queue.backoff.restore(stored[server_name], now)
+
     def heard_from(self, server_name: ServerName) -> None:
         """A server has sent us a request: if its last answer failed, try it again soon."""
         destination = self._destinations.get(server_name)
@@ -226,6 +245,7 @@ class FederationSender:
         def begin() -> None:
             work = self._transmit(server_name, destination, lane)
             task = asyncio.get_running_loop().create_task(work)
+            destination.task = task
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -250,10 +270,11 @@ class FederationSender:
             _log.info("presence was not sent", destination=server_name, problem=str(failure))
         finally:
             lane.leave()
-            destination.is_busy = False
-            self._schedule(server_name, destination)
-            if queue.is_idle:
-                del self._destinations[server_name]  # it has no deadline either
+            destination.is_busy, destination.task = False, None
+            if self._destinations.get(server_name) is destination:  # else another node sends now
+                self._schedule(server_name, destination)
+                if queue.is_idle:
+                    del self._destinations[server_name]  # it has no deadline either
         if queue.backoff.state != before:
             try:
                 await self._store.save(server_name, queue.backoff.state)

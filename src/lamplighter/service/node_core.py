@@ -10,6 +10,7 @@ from lamplighter.ports import PresenceStore
 from lamplighter.service.background import Background
 from lamplighter.service.cluster_reload import ClusterReload
 from lamplighter.service.core import Core
+from lamplighter.service.destinations import Destinations
 from lamplighter.service.directory_events import HeardEvents
 from lamplighter.service.node_messages import NodeMessages
 from lamplighter.service.owned_users import OwnedUsers
@@ -66,6 +67,16 @@ class NodeCore:
             WaitingEvents(clock, core.connections, background, messages),
             users,
             core.resuming,
+            Destinations(
+                clock,
+                stream,
+                core.router,
+                core.roster,
+                core.remotes,
+                core.remotes.outgoing,
+                background,
+                core.settings.rules.timers.federation_timeout,
+            ),
         )
         heard_events = HeardEvents(
             core.deliverer,

@@ -29,6 +29,7 @@ from lamplighter.ids import UserId
 from lamplighter.presence.events import Event
 from lamplighter.service.background import Background
 from lamplighter.service.connections import Connections
+from lamplighter.service.destinations import Destinations
 from lamplighter.service.intake import Intake
 from lamplighter.service.late import LateAnswers
 from lamplighter.service.node_messages import NodeMessages
@@ -61,6 +62,7 @@ class Owners:
     waiting: WaitingEvents
     users: OwnedUsers
     resuming: Resuming
+    destinations: Destinations
     _lease: Lease | None = field(init=False, default=None)
     _owners: dict[PartitionId, Lease] = field(init=False, default_factory=dict)
     _held: set[PartitionId] = field(init=False, default_factory=set)
@@ -107,6 +109,7 @@ class Owners:
         self.messages.end()
         self.late.give_up()
         self.users.hand_all_over()
+        self.destinations.hand_over()
         self.waiting.unsay()
 
     def cut_off(self, error: ClusterUnavailable) -> None:
@@ -132,10 +135,12 @@ class Owners:
         self._owners.update(dict.fromkeys(partitions, owner))
         self._held -= partitions
         if owner == self._lease:
+            self.destinations.take(partitions - self.users.partitions)
             self.users.take(partitions)
             self._decide_waiting(partitions)
         else:
             self.users.hand_over(partitions)
+            self.destinations.hand_over(partitions)
             self.waiting.move(partitions, None if self._lease is None else owner)
         self.connections.repeat(lambda user_id: partition_of(user_id) in partitions)
 

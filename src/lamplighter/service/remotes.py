@@ -96,9 +96,20 @@ class Remotes:
 
     def reminded(self, _position: StreamPosition, entry: Reminded) -> None:
         """Send states once more."""
-        changed_since, about = self.roster.has_changed_since, entry.about
-        still_true = [it for it in entry.states if not changed_since(UserId(it.user_id), about)]
-        self.send(still_true, self._still_true(entry.routes, about))
+        self.send_again(entry.states, entry.routes, entry.about)
+
+    def send_again(
+        self,
+        states: Iterable[UserPresenceState],
+        routes: Routes,
+        about: StreamPosition,
+        to: Callable[[ServerName], bool] = lambda _server_name: True,
+    ) -> None:
+        """Send such servers what was true at *about*, but for users who have changed since."""
+        changed_since = self.roster.has_changed_since
+        still_true = [it for it in states if not changed_since(UserId(it.user_id), about)]
+        sent = self.sent(still_true, self._still_true(routes, about))
+        self._send({server_name: it for server_name, it in sent.items() if to(server_name)})
 
     def shown(self, _position: StreamPosition, entry: ShownElsewhere) -> None:
         """Send each of the remote viewers what they may see of some states, asked for or not."""

@@ -1,0 +1,85 @@
+"""The other servers to which this node sends: those in the partitions that it owns.
+
+What waits to be sent is in the memory of the node that sends. When another node takes its place,
+because it has died, was cut off, or gives the partition away, nobody knows what had not arrived
+yet. So a server with a new sender is sent, as after a restart, the present states of our users of
+whom it may have missed something; and the last sender, if it lives, sends nothing more.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+from typing import Final
+
+import structlog
+
+from lamplighter.clock import Clock, milliseconds
+from lamplighter.cluster.log import PartitionId
+from lamplighter.cluster.partitions import ALL_PARTITIONS, partition_of
+from lamplighter.cluster.stream import Stream
+from lamplighter.errors import StorageUnavailable
+from lamplighter.ids import ServerName, UserId, server_of
+from lamplighter.ports import Outgoing
+from lamplighter.routing.router import ModuleRouter
+from lamplighter.service.background import Background
+from lamplighter.service.remotes import Remotes
+from lamplighter.service.roster import Roster
+
+__all__ = ["Destinations"]
+
+_log = structlog.get_logger(__name__)
+
+#: The modules are asked about so many users at once.
+_AT_ONCE: Final = 100
+
+
+@dataclass(eq=False)
+class Destinations:
+    """Begins and ceases to send to the servers of a partition."""
+
+    clock: Clock
+    stream: Stream
+    router: ModuleRouter
+    roster: Roster
+    remotes: Remotes
+    outgoing: Outgoing
+    background: Background
+    #: Other servers take a user of whom they hear nothing for so long to be offline.
+    remembered: timedelta
+
+    def take(self, partitions: AbstractSet[PartitionId]) -> None:
+        """Send to the servers of *partitions* from now on."""
+        if partitions and self.outgoing.reaches_others:
+            self.background.run(self._begin(_in(partitions)))
+
+    def hand_over(self, partitions: AbstractSet[PartitionId] = ALL_PARTITIONS) -> None:
+        """Send nothing more to the servers of *partitions*: another node does."""
+        self.outgoing.cease(_in(partitions))
+
+    async def _begin(self, is_ours: Callable[[ServerName], bool]) -> None:
+        try:
+            await self.outgoing.take_over(is_ours)
+        except StorageUnavailable as problem:
+            _log.warning("it is unknown which servers did not answer", problem=str(problem))
+        for users in self._perhaps_missed():
+            about, states = self.stream.position, [self.roster.get(it) for it in users]
+            routes = await self.router.routes(states)
+            self.remotes.send_again(states, routes, about, is_ours)
+
+    def _perhaps_missed(self) -> Iterator[Sequence[UserId]]:
+        since = self.clock.now() - milliseconds(self.remembered)
+        ours = (
+            UserId(it.user_id)
+            for it in self.roster.known()
+            if it.last_federation_update_ts > since
+            and server_of(UserId(it.user_id)) == self.remotes.server_name
+        )
+        while users := list(islice(ours, _AT_ONCE)):
+            yield users
+
+
+def _in(partitions: AbstractSet[PartitionId]) -> Callable[[ServerName], bool]:
+    now = frozenset(partitions)
+    return lambda server_name: partition_of(server_name) in now
