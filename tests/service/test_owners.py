@@ -5,10 +5,12 @@ from datetime import timedelta
 
 import pytest
 
+from lamplighter.clock import next_turn
 from lamplighter.cluster.partitions import ALL_PARTITIONS
 from lamplighter.errors import ClusterUnavailable, LeaseLost, StorageUnavailable
-from lamplighter.ids import UserId
+from lamplighter.ids import DeviceId, UserId
 from lamplighter.ports import Requester
+from lamplighter.presence.events import Syncing
 from lamplighter.presence.state import Presence
 from lamplighter.service.witness import Published
 from tests.cluster.memory_log import Way
@@ -29,6 +31,28 @@ async def test_a_status_reaches_every_node(cluster: Cluster) -> None:
         assert saving.exception() is None
         assert [it.sees(ALICE, BOB) for it in (a, b)] == [("online", message)] * 2
     assert cluster.store.messages == [{BOB: "at a"}, {BOB: "at b"}]
+
+
+@pytest.mark.parametrize("cycles", range(6))
+async def test_a_poll_before_a_status(cluster: Cluster, cycles: int) -> None:
+    """A status is kept, however soon it follows on a poll, while an earlier change is on its way.
+
+    What the poll says differs in nothing that is announced, and is told before the status or not
+    at all: no node goes back to how the user was before the status.
+    """
+    owner = cluster.owner_of(BOB)
+    neighbour = next(it for number in range(200) if owner.owns(it := UserId(f"@user{number}:demo")))
+    owner.poll(BOB)
+    await cluster.passes(30)
+    owner.set(neighbour, "on its way")
+    for _ in range(cycles):
+        await next_turn()
+    owner.core.intake.accept(Syncing(BOB, DeviceId("LAPTOP"), Presence.ONLINE))
+    for _ in range(cycles):
+        await next_turn()
+    owner.set(BOB, "kept")
+    await cluster.passes(1)
+    assert [it.knows(BOB) for it in cluster.nodes.values()] == [("online", "kept")] * 2
 
 
 async def test_nobody_knows_what_was_told(cluster: Cluster) -> None:

@@ -31,10 +31,9 @@ class ChangeBatch:
         #: What waits for the outboxes, in order.
         self.then: list[Callable[[], None]] = []
 
-    def add(self, changes: Sequence[Change]) -> None:
-        """Take *changes* in; each holds what was to be handed on of its user before."""
-        self.changes.extend(changes)
-        for change in changes if self.refreshed else ():
+    def supersede(self, changes: Sequence[Change]) -> None:
+        """Hand on nothing of the users of *changes*, which are newer and hold all of it."""
+        for change in changes:
             self.refreshed.pop(UserId(change.new.user_id), None)
 
     @property

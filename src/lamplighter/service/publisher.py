@@ -54,6 +54,8 @@ class Publisher:
     metrics: Metrics
     _open_batch: ChangeBatch | None = field(init=False, default=None)
     _last_batch: ChangeBatch | None = field(init=False, default=None)
+    #: The batches that are neither in the outboxes nor lost, in their order.
+    _under_way: list[ChangeBatch] = field(init=False, default_factory=list)
     #: Whether every change that was handed over is in the outboxes.
     is_published: bool = field(init=False, default=True)
     #: Whether new changes wait until other work is done.
@@ -71,10 +73,16 @@ class Publisher:
         batch = self._open_batch
         if batch is None:
             batch = self._open_batch = self._last_batch = ChangeBatch()
+            self._under_way.append(batch)
             self.is_published = False
             if not self._is_held:
                 asyncio.get_running_loop().call_soon(self._ask_modules, batch)
-        batch.add(changes)
+        batch.changes.extend(changes)
+        # A node goes on while a record of it is on its way: what is handed on after that record
+        # comes after these changes.
+        for earlier in self._under_way:
+            if earlier.refreshed:
+                earlier.supersede(changes)
         return batch.saved
 
     def refresh(self, states: Sequence[UserPresenceState]) -> None:
@@ -166,8 +174,7 @@ class Publisher:
 
     def _appended(self, batch: ChangeBatch, inquiry: Inquiry, position: StreamPosition) -> None:
         """Go on with a batch that this node has delivered."""
-        self.is_published = batch is self._last_batch
-        finish(batch.published)
+        self._ended(batch)
         saving = self.keeper.keep({UserId(change.new.user_id) for change in batch.changes})
         saving.add_done_callback(partial(settle, batch.saved))
         for change in batch.changes:
@@ -185,11 +192,15 @@ class Publisher:
 
     def _lost(self, batch: ChangeBatch, error: ClusterUnavailable) -> None:
         """Go on without a batch of a node that does not own its users any more."""
-        self.is_published = batch is self._last_batch
-        finish(batch.published)
+        self._ended(batch)
         fail(batch.saved, error)
         for work in batch.then:
             work()
+
+    def _ended(self, batch: ChangeBatch) -> None:
+        self._under_way.remove(batch)
+        self.is_published = batch is self._last_batch
+        finish(batch.published)
 
 
 def _pings(changes: Sequence[Change]) -> list[UserPresenceState]:
