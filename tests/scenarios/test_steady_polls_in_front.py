@@ -21,7 +21,7 @@ ANEW = {"UpstreamClient.fields", "_read", "_written", "field_lines", "forwarded_
 #: The module that attaches polls to what the homeserver was asked.
 POLLS = f"{UPSTREAM}polls.py"
 #: How many functions of that module, and from it, are called for a poll in which nothing happens.
-MOST_OF_POLLS = 14
+MOST_OF_POLLS = 10
 #: How many functions are called from the bytes of a poll until it waits.
 MOST_TO_WAIT = 40
 

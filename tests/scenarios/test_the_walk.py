@@ -10,6 +10,7 @@ from lamplighter.cluster.shared import SharedStream
 from tests.database.statements import traced_statements
 from tests.routing.people import ALICE, BOB, CHARLIE, DORA
 from tests.scenarios.walk import Watched, calls_for_one_more, counted_calls, in_python, watched
+from tests.scenarios.walk_in_front import watched_in_front
 from tests.service.counting import counted_tasks
 from tests.service.nodes import Cluster
 
@@ -30,6 +31,10 @@ ONCE = {
 BUDGET = 55
 #: Of a client whose polls say `online`, it is seen each time whether that is news.
 ONLINE_BUDGET = 57
+#: What is added to each in front of a homeserver.
+MORE_IN_FRONT = 2
+#: The same for a poll whose time is over: its connection to the homeserver has a time limit.
+MORE_WHILE_IDLE = 9
 #: Calls for a change on a node that has no watcher for it.
 NODE_BUDGET = 39
 
@@ -51,6 +56,23 @@ async def test_one_more_idle_poll(name: str) -> None:
     """
     calls = await calls_for_one_more(CLIENTS[name], Watched.idle_turn)
     assert in_python(calls) <= BUDGET
+    assert ONCE.isdisjoint(calls)
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+async def test_one_more_watcher_in_front(name: str) -> None:
+    """In front of a homeserver it takes hardly more: the poll is attached to a request there."""
+    calls = await calls_for_one_more(CLIENTS[name], Watched.change_and_poll, watched_in_front)
+    budget = ONLINE_BUDGET if CLIENTS[name] is NIO else BUDGET
+    assert in_python(calls) <= budget + MORE_IN_FRONT
+    assert ONCE.isdisjoint(calls)
+
+
+@pytest.mark.parametrize("name", [name for name, kind in CLIENTS.items() if kind is not NIO])
+async def test_one_more_idle_poll_in_front(name: str) -> None:
+    """So does a poll whose time is over."""
+    calls = await calls_for_one_more(CLIENTS[name], Watched.idle_turn, watched_in_front)
+    assert in_python(calls) <= BUDGET + MORE_WHILE_IDLE
     assert ONCE.isdisjoint(calls)
 
 

@@ -1,6 +1,7 @@
 """The walk of a change: a PUT, its delivery to those who watch, and the next poll of each.
 
 `python -m tests.scenarios.walk` prints it: each function with its calls for one more watcher.
+`walk_in_front.py` does so for a server in front of a homeserver.
 """
 
 import asyncio
@@ -8,7 +9,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import timedelta
 from types import FrameType
 from typing import Any, Final, TypeAlias
@@ -23,7 +24,15 @@ from lamplighter.devtools.server import InMemoryServer, running_server
 from lamplighter.web.http.server import HttpServer
 from tests.web.http.peer import Peer
 
-__all__ = ["Watched", "calls_for_one_more", "counted_calls", "in_python", "watched"]
+__all__ = [
+    "Watched",
+    "Watcher",
+    "calls_for_one_more",
+    "counted_calls",
+    "in_python",
+    "print_walks",
+    "watched",
+]
 
 _PACKAGE: Final = "/src/lamplighter/"
 _TOOLS: Final = "/src/lamplighter/devtools/"
@@ -104,6 +113,11 @@ class Watched:
         self.poll(answer["next_batch"])
         await self.server.settled()
 
+    def leave(self) -> None:
+        """Let everybody go."""
+        for peer in (self.publisher, *(it.peer for it in self.watchers)):
+            peer.lose()
+
     async def fall_silent(self) -> None:
         """Let time pass until nobody's presence changes any more."""
         for _ in range(_SILENT_AFTER // _TIMEOUT):
@@ -112,6 +126,10 @@ class Watched:
                 if answer := watcher.peer.received:
                     watcher.peer.send(watcher.request(_content(answer)["next_batch"]))
             await self.server.settled()
+
+
+#: Gives so many watchers with clients of one kind.
+World: TypeAlias = Callable[[Client, int], AbstractAsyncContextManager[Watched]]
 
 
 def _content(answer: str) -> dict[str, Any]:
@@ -145,8 +163,7 @@ async def watched(kind: Client, watchers: int) -> AsyncIterator[Watched]:
         for _ in range(2):
             await world.change_and_poll()
         yield world
-        for peer in (world.publisher, *(it.peer for it in world.watchers)):
-            peer.lose()
+        world.leave()
 
 
 @contextmanager
@@ -177,8 +194,8 @@ def _is_used(frame: FrameType) -> bool:
     return _is_server(frame.f_back) and _TESTS not in frame.f_code.co_filename
 
 
-async def _calls_of(kind: Client, watchers: int, step: Step) -> Counter[str]:
-    async with watched(kind, watchers) as world:
+async def _calls_of(begin: World, kind: Client, watchers: int, step: Step) -> Counter[str]:
+    async with begin(kind, watchers) as world:
         if step is Watched.idle_turn:
             await world.fall_silent()
         await step(world)  # what is made once is there
@@ -187,9 +204,9 @@ async def _calls_of(kind: Client, watchers: int, step: Step) -> Counter[str]:
     return calls
 
 
-async def calls_for_one_more(kind: Client, step: Step) -> dict[str, float]:
+async def calls_for_one_more(kind: Client, step: Step, begin: World = watched) -> dict[str, float]:
     """Return the calls that one more watcher adds to *step*."""
-    few, many = [await _calls_of(kind, number, step) for number in (_FEW, 2 * _FEW)]
+    few, many = [await _calls_of(begin, kind, number, step) for number in (_FEW, 2 * _FEW)]
     return {it: (many[it] - few[it]) / _FEW for it in many if many[it] != few[it]}
 
 
@@ -198,11 +215,11 @@ def in_python(calls: Mapping[str, float]) -> float:
     return sum(count for name, count in calls.items() if not name.startswith("*"))
 
 
-async def main(names: Sequence[str]) -> None:
+async def print_walks(names: Sequence[str], begin: World = watched) -> None:
     """Print the walk for clients of those kinds, and that of a poll whose time is over."""
     for name in names:
         for step in (Watched.change_and_poll, Watched.idle_turn):
-            calls = await calls_for_one_more(CLIENTS[name], step)
+            calls = await calls_for_one_more(CLIENTS[name], step, begin)
             ours, all_ = in_python(calls), sum(calls.values())
             lines = [f"{name}, {step.__name__}: {ours:.2f} in Python, {all_ - ours:.2f} built-in"]
             for it, count in sorted(calls.items(), key=lambda pair: (pair[0][0] == "*", -pair[1])):
@@ -211,4 +228,4 @@ async def main(names: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1:] or ["element"]))
+    asyncio.run(print_walks(sys.argv[1:] or ["element"]))

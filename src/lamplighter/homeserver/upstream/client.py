@@ -13,6 +13,7 @@ from lamplighter.clock import Clock, Timer, after, within
 from lamplighter.config.values import HomeserverUrl
 from lamplighter.errors import HomeserverTooSlow, HomeserverUnreachable, LamplighterError
 from lamplighter.homeserver.upstream.connection import (
+    UPSTREAM_TICK,
     AnswerHeads,
     UpstreamAnswer,
     UpstreamConnection,
@@ -20,7 +21,6 @@ from lamplighter.homeserver.upstream.connection import (
 from lamplighter.log_limits import LogLimit
 from lamplighter.web.http.request import Headers
 from lamplighter.web.http.responses import CHUNKED_END, chunk, field_lines
-from lamplighter.web.http.timeouts import TICK
 
 __all__ = ["CHUNKED", "Connect", "UpstreamClient", "UpstreamExchange", "connect_to"]
 
@@ -287,7 +287,7 @@ class UpstreamClient:
         connection = UpstreamConnection(self._forget, self._heads)
         self._connections.add(connection)
         if self._timer is None:
-            self._timer = self._clock.call_at(after(self._clock.now(), TICK), self._tick)
+            self._timer = self._clock.call_at(after(self._clock.now(), UPSTREAM_TICK), self._tick)
         opening = self._connect(lambda: connection)
         try:
             await within(self._clock, min(time_limit, _TO_CONNECT), opening)
@@ -330,7 +330,7 @@ class UpstreamClient:
                 self._timer = None
 
     def _tick(self) -> None:
-        self._timer = self._clock.call_at(after(self._clock.now(), TICK), self._tick)
+        self._timer = self._clock.call_at(after(self._clock.now(), UPSTREAM_TICK), self._tick)
         for connection in list(self._connections):
             connection.tick()
 

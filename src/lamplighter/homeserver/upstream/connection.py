@@ -2,7 +2,7 @@
 
 A poll waits here for half a minute and is then answered, and so do thousands of others: a
 connection that waits is this object and a future of the caller. The client has one timer for all
-connections, which calls `tick` once a second.
+connections, which calls `tick` every five seconds.
 
 httptools parses the heads of answers, and bodies in chunks. A body of known length goes past the
 parser, which would copy it. Answers to polls that end in the same second have the same head, to the
@@ -21,11 +21,11 @@ import msgspec
 from lamplighter.errors import HomeserverTooSlow, HomeserverUnreachable
 from lamplighter.futures import finish
 from lamplighter.web.http.request import Headers
-from lamplighter.web.http.timeouts import TICK
 
 __all__ = [
     "MOST_ANSWER_HEAD",
     "MOST_UNTAKEN",
+    "UPSTREAM_TICK",
     "AnswerHeads",
     "UpstreamAnswer",
     "UpstreamConnection",
@@ -38,6 +38,10 @@ MOST_ANSWER_HEAD: Final = 64 * 1024
 #: How many bytes of a body may wait for the caller before the connection reads no more. It is
 #: exceeded by at most what the event loop reads at a time.
 MOST_UNTAKEN: Final = 256 * 1024
+
+#: How often time limits are looked at: each time costs a call for each poll that waits, and the
+#: shortest limit is many times as long.
+UPSTREAM_TICK: Final = timedelta(seconds=5)
 
 _VERSIONS: Final = ("1.1", "1.0")
 _LAST_INTERIM: Final = 199
@@ -205,7 +209,7 @@ class UpstreamConnection(asyncio.Protocol):
             await self._wait(_HEAD, limit)
 
     def tick(self) -> None:
-        """Close if a time limit is over. It is exact to a second."""
+        """Close if a time limit is over. It is exact to `UPSTREAM_TICK`."""
         if self._ticks_to_answer:
             self._ticks_to_answer -= 1
             if not self._ticks_to_answer:
@@ -441,4 +445,4 @@ class UpstreamConnection(asyncio.Protocol):
 @lru_cache(64)  # there are few limits, and each request has some
 def _ticks(limit: timedelta) -> int:
     """Return after how many ticks *limit* has passed, the one under way not counted."""
-    return -(-limit // TICK) + 1
+    return -(-limit // UPSTREAM_TICK) + 1

@@ -39,7 +39,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from lamplighter.clock import Clock, Timestamp, after, sleep
+from lamplighter.clock import Clock, after, sleep
 from lamplighter.errors import (
     HomeserverTooSlow,
     HomeserverUnreachable,
@@ -177,10 +177,9 @@ class UpstreamRoomsHalf:
         question = question_of(pending.request, head.access_token)
         of_device = self._asked.get(pending.requester, {})
         asked = of_device.get(question.place)
-        if asked is not None and pending.may_wait and asked.answers(question, pending.request):
-            asked.waiting.append(pending)
-            return asked
         if asked is not None:
+            if pending.may_wait and question == asked.question and asked.attach(pending):
+                return asked
             self._remove(asked)
         elif pending.may_wait and len(of_device) >= _MOST_OF_A_DEVICE:
             self._remove(next(iter(of_device.values())))
@@ -245,12 +244,12 @@ class UpstreamRoomsHalf:
                 asked.give_up()
 
     def _clean_up(self) -> None:
-        """Give up what no client has come back for."""
-        now = self.clock.now()
+        """Give up what no client has come back for since the last time."""
         for of_device in list(self._asked.values()):
             for asked in list(of_device.values()):
-                if not asked.waiting and after(asked.left_at, _GRACE) <= now:
+                if asked.is_left:
                     self._remove(asked)
+                asked.is_left = not asked.waiting  # here, and not with each poll
 
 
 class _Asked:
@@ -258,7 +257,7 @@ class _Asked:
 
     __slots__ = (
         "_fields", "_half", "_is_awaited", "_sent", "_task", "_timeout", "answer", "counts",
-        "failure", "left_at", "question", "quiet", "requester", "size", "waiting",
+        "failure", "is_left", "question", "quiet", "requester", "size", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -279,8 +278,8 @@ class _Asked:
         #: The token to answer with where there is no news: the same, or one that means the same.
         self.quiet = first.request.since
         self.waiting = [first]
-        #: When the last poll that waited for it was over.
-        self.left_at = Timestamp(0)
+        #: Whether no poll has waited for it since the last clean-up.
+        self.is_left = False
         self.answer: RoomsAnswer | None = None
         self.counts = b""
         #: How long the answer is, in bytes.
@@ -288,20 +287,16 @@ class _Asked:
         self.failure: Exception | None = None
         self._task = half.background.run(self._ask())
 
-    def answers(self, question: RoomsQuestion, request: SyncRequest) -> bool:
-        """Tell whether a poll with this *question* and the token of *request* gets this answer."""
-        if question != self.question or request.since not in (self._sent, self.quiet):
+    def attach(self, pending: "_Pending") -> bool:
+        """Let a poll with the same question wait for this answer, if it has the token for it."""
+        since = pending.request.since
+        if since != self._sent and since != self.quiet:
             return False
-        self._sent = request.since  # the client has it, so the homeserver may see it
+        self._sent = since  # the client has it, so the homeserver may see it
+        pending.quiet_token = self.quiet
+        self.waiting.append(pending)
+        self.is_left = False
         return True
-
-    def leave(self, pending: "_Pending") -> None:
-        """Learn that a poll is over."""
-        if pending in self.waiting:
-            self.waiting.remove(pending)
-        self.left_at = self._half.clock.now()
-        if not self.waiting and not pending.may_wait:
-            self.give_up()
 
     def give_up(self) -> None:
         """Ask no more: nobody comes for the answer."""
@@ -366,6 +361,8 @@ class _Asked:
             self.answer = found.answer
             return True
         self.quiet = found.answer.next_batch
+        for pending in self.waiting:
+            pending.quiet_token = self.quiet
         return False
 
     def _is_news(self, found: RoomsHalfAnswer) -> bool:
@@ -377,7 +374,7 @@ class _Asked:
 class _Pending:
     """One poll of a client."""
 
-    __slots__ = ("_asked", "_half", "head", "may_wait", "request", "requester")
+    __slots__ = ("_asked", "_half", "head", "may_wait", "quiet_token", "request", "requester")
 
     def __init__(
         self, half: UpstreamRoomsHalf, requester: Requester, request: SyncRequest, head: RequestHead
@@ -391,12 +388,7 @@ class _Pending:
         self.may_wait = (
             request.since is not None and not request.full_state and bool(request.timeout)
         )
-
-    @property
-    def quiet_token(self) -> str | None:
-        if not self.may_wait:
-            return None
-        return self.request.since if self._asked is None else self._asked.quiet
+        self.quiet_token = request.since if self.may_wait else None
 
     def take(self) -> RoomsAnswer | None:
         asked = self._asked
@@ -409,5 +401,8 @@ class _Pending:
         return asked.answer
 
     def cancel(self) -> None:
-        if self._asked is not None:
-            self._asked.leave(self)
+        asked = self._asked
+        if asked is not None:
+            asked.waiting.remove(self)
+            if not self.may_wait:
+                asked.give_up()
