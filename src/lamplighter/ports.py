@@ -402,6 +402,9 @@ class Outgoing(Protocol):
     def reaches_others(self) -> bool:
         """Whether there is a way at all."""
 
+    def sends_to(self, server_name: ServerName) -> bool:
+        """Tell whether this node is the one that sends to a server."""
+
     def cease(self, is_theirs: Callable[[ServerName], bool]) -> None:
         """Forget everything that such servers have not got: another node sends to them now."""
 

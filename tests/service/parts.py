@@ -68,6 +68,8 @@ class FakeOutgoing:
     def __init__(self) -> None:
         self.sent: list[tuple[ServerName, list[UserPresenceState]]] = []
         self.withdrawn: list[tuple[ServerName, AbstractSet[UserId]]] = []
+        #: The servers to which another node sends.
+        self.of_others: set[ServerName] = set()
 
     def send(self, server_name: ServerName, states: Sequence[UserPresenceState]) -> None:
         self.sent.append((server_name, list(states)))
@@ -84,6 +86,9 @@ class FakeOutgoing:
     @property
     def reaches_others(self) -> bool:
         return True
+
+    def sends_to(self, server_name: ServerName) -> bool:
+        return server_name not in self.of_others
 
     def cease(self, is_theirs: Callable[[ServerName], bool]) -> None:
         self.sent = [it for it in self.sent if not is_theirs(it[0])]

@@ -168,6 +168,23 @@ async def test_joins(
     assert by_server(parts) == sent
 
 
+async def test_servers_of_other_nodes(parts: Parts) -> None:
+    """Of many nodes, the one that sends to a new server shows users to it: the others ask modules
+    nothing for that.
+    """
+    await parts.publish(BOB, "one")
+    parts.outgoing.sent.clear()
+    parts.outgoing.of_others = {ServerName("v.example")}
+    asked = Thinking()
+    parts.module(asked)
+    await moved(parts, (V, HALL, True))
+    assert asked.asked == []
+    await moved(parts, (V, ATTIC, True), (W, ATTIC, True), (BOB, ATTIC, True))
+    asked.answer({})
+    await turns()
+    assert (len(asked.asked), parts.outgoing.messages) == (1, [("w.example", {BOB: "one"})])
+
+
 async def test_leaves(parts: Parts) -> None:
     """A server whose last user has left is sent nothing more, nor what waits for it."""
     await parts.publish(BOB, "one")

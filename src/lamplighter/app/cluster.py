@@ -242,7 +242,7 @@ class _Share:
     cluster: Cluster
 
     def send(self, server_name: ServerName, states: Sequence[UserPresenceState]) -> None:
-        if self.cluster.sends_to(server_name):
+        if self.sends_to(server_name):
             self.outgoing.send(server_name, states)
 
     def take_back(self) -> AbstractSet[UserId]:
@@ -254,6 +254,9 @@ class _Share:
     @property
     def reaches_others(self) -> bool:
         return self.outgoing.reaches_others
+
+    def sends_to(self, server_name: ServerName) -> bool:
+        return self.cluster.sends_to(server_name) and self.outgoing.sends_to(server_name)
 
     def cease(self, is_theirs: Callable[[ServerName], bool]) -> None:
         self.outgoing.cease(is_theirs)

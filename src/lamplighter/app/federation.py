@@ -62,6 +62,10 @@ class Nowhere:
         """Tell that there is no way."""
         return False
 
+    def sends_to(self, server_name: ServerName) -> bool:  # noqa: ARG002 - likewise
+        """Tell that nothing is sent there."""
+        return False
+
     def cease(self, is_theirs: Callable[[ServerName], bool]) -> None:
         """Nothing waits."""
 

@@ -169,7 +169,7 @@ class FederationSender:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def send(self, server_name: ServerName, states: Sequence[UserPresenceState]) -> None:
-        if server_name == self._server_name or not self._policy.admits(server_name):
+        if not self.sends_to(server_name):
             return
         known = server_name in self._destinations
         if not known and len(self._destinations) >= self._settings.destinations:
@@ -190,6 +190,9 @@ class FederationSender:
     @property
     def reaches_others(self) -> bool:
         return True
+
+    def sends_to(self, server_name: ServerName) -> bool:
+        return server_name != self._server_name and self._policy.admits(server_name)
 
     def cease(self, is_theirs: Callable[[ServerName], bool]) -> None:
         for server_name in list(filter(is_theirs, self._destinations)):

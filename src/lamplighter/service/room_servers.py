@@ -20,7 +20,9 @@ __all__ = ["RoomServers"]
 class RoomServers:
     """Sends a server that is new to a user the user's state; takes back what waits at the end.
 
-    Where *rooms* finds no servers, nothing happens.
+    Where *rooms* finds no servers, nothing happens. Every node hears of joins and leaves; each
+    shows users to the servers to which it sends. A node that takes a server over makes up for what
+    the last one has not shown (`destinations.py`).
     """
 
     server_name: ServerName
@@ -51,6 +53,7 @@ class RoomServers:
         self._begin_to_show(viewers, users)
 
     def _begin_to_show(self, viewers: AbstractSet[UserId], users: AbstractSet[UserId]) -> None:
+        viewers = {it for it in viewers if self.outgoing.sends_to(server_of(it))}
         if viewers and users:
             if not self._users:
                 self.background.run(self._show())
