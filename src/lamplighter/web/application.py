@@ -19,7 +19,6 @@ __all__ = [
     "JSON_HEADERS",
     "Application",
     "response_to",
-    "send_error",
     "send_json",
 ]
 
@@ -39,9 +38,8 @@ JSON_HEADERS: Final = ((b"content-type", b"application/json"), *CORS_HEADERS)
 class Application:
     """Serves *routes*.
 
-    An exception becomes the response that `web/errors.py` has for it. An exception without an entry
-    there is logged with its traceback. A path without a route, with a slash too many for instance,
-    is `M_UNRECOGNIZED`. `OPTIONS` is answered for every path.
+    A path without a route, with a slash too many for instance, is `M_UNRECOGNIZED`. `OPTIONS` is
+    answered for every path. Errors are raised: the HTTP server answers them with `response_to`.
     """
 
     def __init__(self, routes: Sequence[BaseRoute], otherwise: ASGIApp | None = None) -> None:
@@ -60,22 +58,7 @@ class Application:
         elif scope["method"] == "OPTIONS":
             await send_json(send, 200, b"{}")
             return
-        started = False
-
-        async def send_and_notice(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await answer(scope, receive, send_and_notice)
-        except ClientDisconnect:
-            if not started:  # the client may have closed only its half, and still read
-                await send_error(scope, send, NotJson("The request ended before its body did"))
-        except Exception as error:
-            if started:
-                raise
-            await send_error(scope, send, error)
+        await answer(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_cors(message: Message) -> None:
@@ -95,27 +78,23 @@ class Application:
         return any(route.matches(scope)[0] is not Match.NONE for route in routes)
 
 
-async def send_error(scope: Scope, send: Send, error: Exception) -> None:
-    """Answer a request that failed with *error*; log an error that is a defect of this server."""
-    response = response_to(error, scope["method"], scope["path"])
-    await send_json(send, response.status, response.body, response.headers)
-
-
 def response_to(error: Exception, method: str, path: str) -> ErrorResponse:
-    """Return the response to a request that failed with *error*; log a defect of this server."""
+    """Return the response to a request that failed with *error*; log a defect of this server.
+
+    `web/errors.py` has the responses. An error without an entry there is a defect.
+    """
     if isinstance(error, HTTPException):
         return _http_response(error)
+    if isinstance(error, ClientDisconnect):  # it may have closed only its half, and still read
+        error = NotJson("The request ended before its body did")
     if not is_expected(error):
         _log.error("request failed", method=method, path=path, exc_info=error)
     return error_response(error)
 
 
-async def send_json(
-    send: Send, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()
-) -> None:
+async def send_json(send: Send, status: int, body: bytes) -> None:
     """Send a whole JSON response, CORS headers included."""
-    length = (b"content-length", str(len(body)).encode())
-    start = [*JSON_HEADERS, length, *headers]
+    start = [*JSON_HEADERS, (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": start})
     await send({"type": "http.response.body", "body": body})
 

@@ -21,6 +21,8 @@ from tests.web.http.peer import Peer, Site, settle
 GET = "GET /a HTTP/1.1\r\nHost: hs\r\n\r\n"
 KNOWN = "x-forwarded-for: 192.0.2.7\r\nx-forwarded-proto: http\r\nx-forwarded-host: hs\r\n"
 OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+#: How many functions are called for a request without a body, and for its answer.
+MOST_CALLS = 93
 OK_SENT = "HTTP/1.1 200 OK\r\ndate: Mon, 01 Jan 2024 00:00:00 GMT\r\ncontent-length: 2\r\n\r\n{}"
 
 
@@ -76,6 +78,19 @@ async def test_headers_that_repeat(front: Front) -> None:
         await settle()
         assert peer.received == OK_SENT
     assert written == [1, 0, 1, 0]
+
+
+async def test_calls(front: Front) -> None:
+    """Few functions are called for a request without a body and its answer, all layers included."""
+    peer, counted = front.site.peer(), []
+    for _ in range(3):
+        with counted_functions("/src/lamplighter/") as calls:
+            await front.asks(GET, peer)
+            front.wire.send(OK)
+            await settle()
+        assert peer.received == OK_SENT
+        counted.append(calls)
+    assert counted[2].total() <= MOST_CALLS
 
 
 @pytest.mark.parametrize(

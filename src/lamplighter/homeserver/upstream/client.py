@@ -120,14 +120,9 @@ class UpstreamExchange:
             await self._connection.answered(self._limit)
         return self._connection.status, self._connection.headers
 
-    async def read(self) -> bytes | memoryview:
-        """Return the part of the body that has come since the last call; empty at the end."""
+    async def read(self) -> tuple[bytes | memoryview, bool]:
+        """Return what has come of the body since the last call, and whether the rest is empty."""
         return await self._connection.read(_PAUSE)
-
-    @property
-    def is_read(self) -> bool:
-        """Whether all of the answer has come, and the caller has all of it."""
-        return self._connection.is_read
 
     def fail(self, problem: Exception) -> None:
         """Close the connection; who waits for the answer gets *problem*."""

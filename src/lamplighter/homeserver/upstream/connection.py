@@ -168,12 +168,8 @@ class UpstreamConnection(asyncio.Protocol):
     @property
     def is_open(self) -> bool:
         """Whether anything can be sent."""
-        return self.problem is None and not self._is_closing()
-
-    @property
-    def is_read(self) -> bool:
-        """Whether all of the answer has come and was taken."""
-        return self.is_complete and not self._parts
+        transport = self._transport
+        return self.problem is None and transport is not None and not transport.is_closing()
 
     def begin(self, method: str, data: bytes, *, is_whole: bool) -> None:
         """Send *data*, which begins with the head of a request."""
@@ -188,12 +184,14 @@ class UpstreamConnection(asyncio.Protocol):
         self.is_busy = False
         self._forget_answer()
         self._ticks_to_answer = _ticks(limit)
-        self._read_on()
+        if self._is_paused:
+            self._read_on()
 
     def write(self, data: bytes) -> None:
         """Send *data*. What cannot be sent goes nowhere: the caller that reads gets the error."""
-        if self._transport is not None and not self._is_closing():
-            self._transport.write(data)
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            transport.write(data)
 
     async def drained(self, limit: timedelta) -> None:
         """Return once the homeserver reads what is sent; raise if nothing can be sent any more."""
@@ -219,14 +217,15 @@ class UpstreamConnection(asyncio.Protocol):
             if not self._ticks_to_read:
                 self.fail(HomeserverTooSlow("it does not read the body of a request"))
 
-    async def read(self, limit: timedelta) -> bytes | memoryview:
-        """Return the part of the body that has come since the last call; empty at the end."""
+    async def read(self, limit: timedelta) -> tuple[bytes | memoryview, bool]:
+        """Return what has come of the body since the last call, and whether the rest is empty."""
         if not self._parts and not self.is_complete:
             await self._wait(_SOME, limit)
-        parts, self._parts = self._parts, []
+        parts, self._parts, is_last = self._parts, [], self.is_complete
         self._untaken = 0
-        self._read_on()
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        if self._is_paused:
+            self._read_on()
+        return parts[0] if len(parts) == 1 else b"".join(parts), is_last
 
     async def whole(self, limit: timedelta, most: int) -> UpstreamAnswer:
         """Return the answer once all of it has come. A body of more than *most* bytes fails."""
@@ -267,12 +266,10 @@ class UpstreamConnection(asyncio.Protocol):
             finish(self._waiter)
 
     def _read_on(self) -> None:
-        if self._is_paused and self._transport is not None and not self._is_closing():
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
             self._is_paused = False
-            self._transport.resume_reading()
-
-    def _is_closing(self) -> bool:
-        return self._transport is None or self._transport.is_closing()
+            transport.resume_reading()
 
     def _too_long(self) -> HomeserverUnreachable:
         return HomeserverUnreachable("its answer is longer than it may be")

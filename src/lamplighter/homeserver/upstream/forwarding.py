@@ -1,5 +1,7 @@
 """Passes requests on to the homeserver, and its answers back, as they came.
 
+Only our own part of since tokens in queries of clients ends here (`queries.py`).
+
 Both bodies are streamed: a part that has come goes out at once, and while one side does not read,
 nothing more is read from the other side. So a body of any size takes constant memory. The
 homeserver may answer before it has the whole body, of which the rest is then dropped. For example,
@@ -18,16 +20,17 @@ connection to the client: nobody takes half of an answer for the whole.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Final, TypeAlias
 
+import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
 from lamplighter.errors import Malformed
 from lamplighter.homeserver.upstream.client import CHUNKED, UpstreamClient, UpstreamExchange
 from lamplighter.homeserver.upstream.headers import end_to_end, forwarded_headers
+from lamplighter.homeserver.upstream.queries import with_their_tokens
 from lamplighter.ports import RequestHead
 from lamplighter.recent import Recent
 from lamplighter.web.bodies import EACH_PART_IN_TIME
@@ -43,8 +46,7 @@ _MOST_FIELDS: Final = 16 * 1024 * 1024
 _BYTES_OF_A_BYTE: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Watching:
+class Watching(msgspec.Struct, frozen=True):
     """What is wanted of one request that is passed on."""
 
     #: Awaited with the answer's status, and the copied body, before the client gets any of the
@@ -85,18 +87,19 @@ class Forwarding:
             if key in scope:
                 scope[key]()
         _check(scope)
+        query = with_their_tokens(scope["raw_path"], scope["query_string"])
         watching = self._watch(
             scope["method"],
             scope["raw_path"].decode("latin-1"),
-            scope["query_string"].decode("latin-1"),
+            query.decode("latin-1"),
             RequestHead(scope["headers"], partial(_peer, scope)),
         )
-        body = _Copy(receive, 0 if watching is None else watching.copies)
+        copy: _Copy | None = None
+        if watching is not None and watching.copies:
+            receive = copy = _Copy(receive, watching.copies)
         if watching is not None and watching.before is not None:
             await watching.before()
-        if watching is not None and watching.copies:
-            receive = body
-        exchange, is_whole = await self._open(scope, receive)
+        exchange, is_whole = await self._open(scope, query, receive)
         upload: asyncio.Task[None] | None = None
         try:
             if is_whole:
@@ -105,7 +108,7 @@ class Forwarding:
                 upload = asyncio.ensure_future(_upload(receive, exchange))
             status, headers = await exchange.head()
             if watching is not None:
-                await watching.answered(status, body.whole)
+                await watching.answered(status, None if copy is None else copy.whole)
             await _answer(send, status, headers, exchange)
         finally:
             if upload is not None:
@@ -113,7 +116,9 @@ class Forwarding:
                 await asyncio.gather(upload, return_exceptions=True)
             exchange.close()
 
-    async def _open(self, scope: Scope, receive: Receive) -> tuple[UpstreamExchange, bool]:
+    async def _open(
+        self, scope: Scope, query: bytes, receive: Receive
+    ) -> tuple[UpstreamExchange, bool]:
         """Send the request, and return whether that was all of it.
 
         The first part of a body goes along with the head. A client that asks whether to send its
@@ -129,7 +134,7 @@ class Forwarding:
         body, is_whole = b"", not length
         if length and b"expect" not in named:
             body, is_whole = await _part(receive)
-        path, query = scope["raw_path"], scope["query_string"]
+        path = scope["raw_path"]
         exchange = await self._client.open(
             scope["method"],
             b"%b?%b" % (path, query) if scope[HAS_QUERY] else path,
@@ -212,8 +217,7 @@ async def _answer(send: Send, status: int, headers: Headers, exchange: UpstreamE
     """Send the answer to the client, as it comes and as the client reads it."""
     start = {"type": "http.response.start", "status": status, "headers": end_to_end(headers)}
     await send(start)
-    more = True
-    while more:
-        body = await exchange.read()
-        more = not exchange.is_read
-        await send({"type": "http.response.body", "body": body, "more_body": more})
+    is_last = False
+    while not is_last:
+        body, is_last = await exchange.read()
+        await send({"type": "http.response.body", "body": body, "more_body": not is_last})

@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from lamplighter.clock import Clock
 from lamplighter.config import Config, HomeserverSettings, PresenceMode
@@ -22,7 +22,6 @@ from lamplighter.homeserver.upstream.identity import UpstreamIdentity
 from lamplighter.homeserver.upstream.lookups import UpstreamLookups
 from lamplighter.homeserver.upstream.members_saving import MembersSaving
 from lamplighter.homeserver.upstream.polls import UpstreamRoomsHalf
-from lamplighter.homeserver.upstream.queries import with_their_tokens
 from lamplighter.homeserver.upstream.registration import read_registration
 from lamplighter.homeserver.upstream.rooms import UpstreamRooms
 from lamplighter.homeserver.upstream.service import AppService
@@ -90,7 +89,7 @@ class UpstreamHomeserver:
         self._watch = WatchRequests(self.identity, rooms, findings, clock)
         findings.when_heard(rooms.believe, self._ended)
         self._endpoints = ServiceEndpoints(registration.hs_token, rooms, standing.suspect)
-        passing_on = _with_their_tokens(Forwarding(client, trusts, self._watch))
+        passing_on = Forwarding(client, trusts, self._watch)
         self.everything_else: ASGIApp | None = (
             with_busy(passing_on) if config.presence.busy else passing_on
         )
@@ -160,17 +159,3 @@ def _sync_headers(trusts: Callable[[str], bool], head: RequestHead) -> Headers:
         for name, value in passed
         if name not in _NOT_FOR_SYNC
     ]
-
-
-def _with_their_tokens(passing_on: ASGIApp) -> ASGIApp:
-    """Return what passes on requests of clients with the homeserver's own since tokens in them."""
-
-    async def pass_on(scope: Scope, receive: Receive, send: Send) -> None:
-        query = scope["query_string"]
-        if query and scope["raw_path"].startswith(b"/_matrix/client/"):
-            query = with_their_tokens(query)
-            if query is not scope["query_string"]:
-                scope = {**scope, "query_string": query}
-        await passing_on(scope, receive, send)
-
-    return pass_on

@@ -26,6 +26,8 @@ ACTING: Final = frozenset({"user_id", "device_id", "org.matrix.msc3202.device_id
 _OUR_PART: Final = re.compile(
     rb"((?:^|&)(?:at|from|since|to)=[^&]+?)(?:~|%7[Ee])[0-9]+-[0-9]+-[0-9a-f]{8}(?=&|$)"
 )
+#: Only clients have our tokens.
+_CLIENT: Final = b"/_matrix/client/"
 _ENCODED_NAME: Final = re.compile(r"(?:^|&)[^=&]*%")
 #: Many devices have the same token, and the same time-out.
 _quoted: Final = lru_cache(1_000)(partial(quote, safe=""))
@@ -50,9 +52,10 @@ def query_with(query: str, parameters: Mapping[str, object]) -> str:
     return f"{query}&{ours}" if query and ours else query + ours
 
 
-def with_their_tokens(query: bytes) -> bytes:
+def with_their_tokens(path: bytes, query: bytes) -> bytes:
     """Return the query of a request that is passed on, with the homeserver's own since tokens."""
-    return _OUR_PART.sub(rb"\1", query) if b"-" in query else query
+    may_have_ours = b"-" in query and path.startswith(_CLIENT)
+    return _OUR_PART.sub(rb"\1", query) if may_have_ours else query
 
 
 @lru_cache(1_000)

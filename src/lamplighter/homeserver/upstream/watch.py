@@ -174,9 +174,9 @@ class WatchRequests:
     ) -> None:
         if status == 401:
             self._identity.forget_token(token)
-        sender = self._identity.last_requester(token, query)
         if act is None or not 200 <= status < 300:
             return
+        sender = self._identity.last_requester(token, query)
         decoded = {name: unquote(value) for name, value in named.items()}
         if sender is None and "room" not in decoded:
             self._identity.forget_token(token)  # whose owner may be asked for at this moment

@@ -8,6 +8,7 @@ from asyncio import BaseTransport
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
+from starlette.requests import ClientDisconnect
 from starlette.types import Message, Scope
 
 from lamplighter.errors import LamplighterError, ShuttingDown
@@ -34,7 +35,7 @@ _log = structlog.get_logger(__name__)
 
 
 class AsgiCycle:
-    """One request, and the task in which the application answers it.
+    """One request, and the task in which the application answers it, or raises an error.
 
     `receive` tells the application when its client goes. A task that has called `ENDS_WITH_CLIENT`,
     since it only reads, is cancelled then. A task that writes goes on to its end.
@@ -136,7 +137,7 @@ class AsgiCycle:
     def _fail(self, path: str, error: Exception) -> bool:
         """Answer that the request failed, if the answer has not begun; return whether it is so."""
         if self._response.has_begun:
-            if isinstance(error, LamplighterError):  # no defect of the application
+            if isinstance(error, LamplighterError | ClientDisconnect):  # no defect
                 _log.warning("response broken off", path=path, problem=str(error))
             else:
                 _log.error("response broken off", path=path, exc_info=error)

@@ -75,17 +75,14 @@ class Streaming:
             raise RuntimeError("the response has not begun")
         status: int = self._start["status"]
         heads = self._connection.server.heads
-        begin = heads.plain(status)
-        headers = []
-        for field in self._start.get("headers", ()):
-            name = field[0].lower()
-            if name in _OURS:
-                continue
-            headers.append(field)
-            if name == b"content-length" and self._due is None:
-                self._due = int(field[1])
-            elif name == b"date":  # an answer that is passed on has the date of its server
-                begin = heads.line(status)
+        headers = list(self._start.get("headers", ()))
+        named = {name.lower(): value for name, value in headers}
+        if not _OURS.isdisjoint(named):
+            headers = [it for it in headers if it[0].lower() not in _OURS]
+        if b"content-length" in named:
+            self._due = int(named[b"content-length"])
+        # An answer that is passed on has the date of its server.
+        begin = heads.line(status) if b"date" in named else heads.plain(status)
         lines = [begin, field_lines(headers)]
         connection = self._connection.connection_header(self._request)
         self._has_body = self._has_body and status not in _BODILESS
