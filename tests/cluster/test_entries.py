@@ -29,6 +29,7 @@ from lamplighter.cluster.entries import (
     Revoked,
     ShownElsewhere,
     SnapshotFor,
+    VisibilityEnded,
 )
 from lamplighter.cluster.log import Lease, NodeName
 from lamplighter.ids import DeviceId, StreamPosition
@@ -62,6 +63,7 @@ ENTRIES: list[Entry] = [
     Revoked(ALICE, (DeviceId("PHONE"),)),
     Deactivated(ALICE),
     SnapshotFor((ALICE, BOB)),
+    VisibilityEnded(ALICE, (BOB, CHARLIE), True),
     Reminded(POSITION, (BOBS,), ROUTES),
     ShownElsewhere(POSITION, frozenset({ALICE}), (BOBS,), ROUTES),
     ModulesSwapped(frozenset({BOB})),

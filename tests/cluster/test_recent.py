@@ -1,11 +1,19 @@
 """A node that starts knows what the log has told lately, although the database does not have it."""
 
 from lamplighter.clock import Timestamp
-from lamplighter.cluster.entries import Changed, Entry, Forgotten, HomeserverNews, Idle, Refreshed
+from lamplighter.cluster.entries import (
+    Changed,
+    Entry,
+    Forgotten,
+    HomeserverNews,
+    Idle,
+    Refreshed,
+    VisibilityEnded,
+)
 from lamplighter.cluster.log import Lease, NodeFacts, NodeName, PartitionId
 from lamplighter.cluster.partitions import ALL_PARTITIONS
 from lamplighter.cluster.positions import BEGINNING, RECORD
-from lamplighter.cluster.recent import news_of, read_recent, unsure_of, with_recent
+from lamplighter.cluster.recent import ended_of, news_of, read_recent, unsure_of, with_recent
 from lamplighter.cluster.wire import WireRecord, encode_record
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.ids import StreamPosition, UserId
@@ -102,6 +110,16 @@ async def test_news_of_the_homeserver() -> None:
     await told.tell(Idle(), HomeserverNews(b"new"))
     standing = await told.log.renew(told.lease, BEGINNING)
     assert news_of(await read_recent(told.log, told.lease, standing)) == [b"old", b"new"]
+
+
+async def test_whom_modules_have_ceased_to_show() -> None:
+    """Whom modules have lately ceased to show is known."""
+    told = Told()
+    await told.begin()
+    ended = VisibilityEnded(ALICE, (BOB,), False)
+    await told.tell(Idle(), ended)
+    standing = await told.log.renew(told.lease, BEGINNING)
+    assert ended_of(await read_recent(told.log, told.lease, standing)) == [ended]
 
 
 async def test_what_nobody_may_know() -> None:

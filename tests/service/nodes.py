@@ -11,7 +11,7 @@ from lamplighter.cluster.lease import LeaseHolder
 from lamplighter.cluster.log import NodeFacts, NodeName
 from lamplighter.cluster.node import ClusterNode
 from lamplighter.cluster.positions import BEGINNING
-from lamplighter.cluster.recent import news_of, read_recent, unsure_of, with_recent
+from lamplighter.cluster.recent import ended_of, news_of, read_recent, unsure_of, with_recent
 from lamplighter.cluster.shared import SharedStream
 from lamplighter.cluster.time import ClusterClock
 from lamplighter.devtools.clock import FakeClock
@@ -180,7 +180,7 @@ class Cluster:
         saved = with_recent(await self.store.load(), recent)
         core = Core(self.settings, ports, self.rooms(name), saved)
         await core.memory.restore()
-        core.resuming.resume(news_of(recent))
+        core.resuming.resume(news_of(recent), ended_of(recent))
         core.router.adopt(core.router.prepare())
         stream = core.stream
         assert isinstance(stream, SharedStream)

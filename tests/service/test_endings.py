@@ -76,7 +76,7 @@ async def test_somebody_shown_as_offline(parts: Parts, is_stale: bool) -> None:
     await parts.intake.accept(StatusSet(BOB, PHONE, Presence.OFFLINE, None))
     heard = parts.feed.position
     parts.rooms.left(HALL, BOB)
-    await parts.ends.look({ALICE}, {BOB}, is_stale=is_stale)
+    await parts.ends.shown_no_more(ALICE, {BOB}, is_stale=is_stale)
     assert parts.ends.of(ALICE, heard) == ({BOB} if is_stale else set())
     assert parts.ends.of(ALICE, StreamPosition(heard - 1)) == {BOB}
 

@@ -246,10 +246,10 @@ async def _core(
     recorder: Recorder | None,
 ) -> Core:
     """Restore presence, and let the homeserver tell it what happens from now on."""
-    saved, news = await node.caught_up(await ports.store.load())
+    saved, news, ended = await node.caught_up(await ports.store.load())
     members = await homeserver.membership.members()
     core = await wire_presence(config, ports, members, [recorder] if recorder else [], saved)
-    core.resuming.resume(news)
+    core.resuming.resume(news, ended)
     homeserver.listen(node.wire(core, ports))
     if recorder is not None:
         recorder.begin(members, core.roster.known(), ())

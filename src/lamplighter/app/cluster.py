@@ -11,13 +11,13 @@ from lamplighter.app.federation import signing_key_path
 from lamplighter.app.homeserver import Homeserver
 from lamplighter.app.storage import Storage
 from lamplighter.clock import Clock
-from lamplighter.cluster.entries import HomeserverNews
+from lamplighter.cluster.entries import HomeserverNews, VisibilityEnded
 from lamplighter.cluster.lease import LeaseHolder
 from lamplighter.cluster.local import LocalStream
 from lamplighter.cluster.log import Lease, Log, NodeFacts, NodeName, PartitionId
 from lamplighter.cluster.node import ClusterNode
 from lamplighter.cluster.partitions import partition_of
-from lamplighter.cluster.recent import news_of, read_recent, unsure_of, with_recent
+from lamplighter.cluster.recent import ended_of, news_of, read_recent, unsure_of, with_recent
 from lamplighter.cluster.shared import SharedStream
 from lamplighter.cluster.time import ClusterClock
 from lamplighter.cluster.valkey_address import parse_valkey_url
@@ -63,6 +63,8 @@ class CaughtUp(NamedTuple):
     saved: Sequence[SavedPresence]
     #: What the homeserver's nodes have told lately.
     news: Sequence[bytes]
+    #: Whom modules have lately ceased to show.
+    ended: Sequence[VisibilityEnded]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class SingleNode:
 
     async def caught_up(self, saved: Sequence[SavedPresence]) -> CaughtUp:
         """Return *saved*: there is nothing else."""
-        return CaughtUp(saved, ())
+        return CaughtUp(saved, (), ())
 
     def make_stream(self, clock: Clock, saved_until: StreamPosition) -> LocalStream:
         """Return a stream of this process."""
@@ -175,7 +177,7 @@ class Cluster:
     async def caught_up(self, saved: Sequence[SavedPresence]) -> CaughtUp:
         """Return *saved*, which was read after `join`, with what the log has told lately."""
         recent = await read_recent(self.log, self.lease, self.holder.standing)
-        return CaughtUp(with_recent(saved, recent), news_of(recent))
+        return CaughtUp(with_recent(saved, recent), news_of(recent), ended_of(recent))
 
     def wire(self, core: Core, ports: CorePorts) -> DirectoryListener:
         """Let the events of *core* find their owners; return the listener of the homeserver."""

@@ -9,8 +9,9 @@ keeps the change from those viewers until the answer comes, in an entry of its o
 An entry is frozen plain data, which can be written to a wire and read again: it holds no future,
 no callback, no module and no task. Nodes that are handed the same entries at the same positions
 hold the same roster. What concerns the viewers of one node only (an answer of
-`get_interested_users`, the end of a visibility) is no entry: the node takes a position of its own
-for that (`Stream.advance`).
+`get_interested_users`, the end of a visibility by a leave) is no entry: the node takes a position
+of its own for that (`Stream.advance`). But whom modules have shown to a viewer one node knows: if
+they show somebody no more, the viewer may have gone to another node. So that is an entry.
 
 An example. Bob sets a status. The modules `Friends` and `Slow` are asked, `Slow` has not answered,
 and it has shown Alice an altered state before:
@@ -63,6 +64,7 @@ __all__ = [
     "SentRoutes",
     "ShownElsewhere",
     "SnapshotFor",
+    "VisibilityEnded",
 ]
 
 #: Viewer to user to what modules send the viewer of that user.
@@ -152,6 +154,18 @@ class SnapshotFor(msgspec.Struct, frozen=True, tag=True):
     """Viewers get one snapshot of everybody online, and the modules are asked for them anew."""
 
     viewers: tuple[UserId, ...]
+
+
+class VisibilityEnded(msgspec.Struct, frozen=True, tag=True):
+    """Modules show a viewer some users no more, whom they have shown to the viewer at one node.
+
+    The other nodes do not know whom they have shown there.
+    """
+
+    viewer: UserId
+    users: tuple[UserId, ...]
+    #: Whether that is so since some time ago.
+    is_stale: bool
 
 
 class Reminded(msgspec.Struct, frozen=True, tag=True):
@@ -248,6 +262,7 @@ Entry: TypeAlias = (
     | Revoked
     | Deactivated
     | SnapshotFor
+    | VisibilityEnded
     | Reminded
     | ShownElsewhere
     | ModulesSwapped

@@ -3,10 +3,10 @@
 An owner saves a change after it is told. So a node that starts reads first where the log ends, then
 the database, and puts the changes of the last minute on top, which the log has. Each node saves the
 ends of visibility once a minute, so the homeserver's news of that time are read, too: they say who
-has joined and left.
+has joined and left. So is whom modules have ceased to show.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -14,7 +14,14 @@ from typing import Final
 import msgspec
 
 from lamplighter.clock import after
-from lamplighter.cluster.entries import Changed, Forgotten, HomeserverNews, Refreshed
+from lamplighter.cluster.entries import (
+    Changed,
+    Entry,
+    Forgotten,
+    HomeserverNews,
+    Refreshed,
+    VisibilityEnded,
+)
 from lamplighter.cluster.log import ClusterStanding, Lease, Log, MessageId, ToldToAll
 from lamplighter.cluster.positions import at_time
 from lamplighter.cluster.wire import WireRecord, decode_record
@@ -23,7 +30,7 @@ from lamplighter.ports import SavedPresence
 from lamplighter.presence.machine import TrackedUser
 from lamplighter.presence.state import UserPresenceState
 
-__all__ = ["RecentRecord", "news_of", "read_recent", "unsure_of", "with_recent"]
+__all__ = ["RecentRecord", "ended_of", "news_of", "read_recent", "unsure_of", "with_recent"]
 
 #: Longer than an owner takes to save a change, and a node to save what has ended, unless the
 #: database is away.
@@ -98,8 +105,16 @@ def with_recent(
 
 def news_of(recent: Sequence[RecentRecord]) -> list[bytes]:
     """Return what homeservers have written, in the order of the log."""
-    entries = (entry for record in recent for entry in record.content.entries)
-    return [entry.payload for entry in entries if isinstance(entry, HomeserverNews)]
+    return [it.payload for it in _entries(recent) if isinstance(it, HomeserverNews)]
+
+
+def ended_of(recent: Sequence[RecentRecord]) -> list[VisibilityEnded]:
+    """Return whom modules have ceased to show."""
+    return [it for it in _entries(recent) if isinstance(it, VisibilityEnded)]
+
+
+def _entries(recent: Sequence[RecentRecord]) -> Iterator[Entry]:
+    return (entry for record in recent for entry in record.content.entries)
 
 
 def _put(

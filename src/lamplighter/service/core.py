@@ -34,6 +34,7 @@ from lamplighter.cluster.entries import (
     Revoked,
     ShownElsewhere,
     SnapshotFor,
+    VisibilityEnded,
 )
 from lamplighter.cluster.positions import BEGINNING
 from lamplighter.cluster.stream import Stream
@@ -282,6 +283,7 @@ class Core:
             Revoked: ended.revoked,
             Deactivated: ended.deactivated,
             SnapshotFor: self.snapshots.owe,
+            VisibilityEnded: self.ends.ended,
             Reminded: self.remotes.reminded,
             ShownElsewhere: self.remotes.shown,
             ModulesSwapped: self.swap.swapped,
@@ -373,8 +375,10 @@ class Core:
         for viewer in self.views.due_for_interest():
             if self.feed.is_waiting(viewer):
                 self._background.run(self.views.ask_interest_anew(viewer))
-            else:
+            elif self.stream.is_current:
                 self.views.forget_interest(viewer)
+            else:
+                self._background.run(self.views.ask_interest_once_more(viewer))
 
 
 def _nothing(_position: StreamPosition, _entry: Entry) -> None:

@@ -3,17 +3,24 @@
 The update says nothing of how the user is. Whether the viewer gets it depends only on what the
 viewer could see before: if the user was offline at the end, as the viewer knows, there is nothing
 to say, unless a module has shown the viewer another state.
+
+A leave is heard by every node, and each node finds out what it ends. What modules show no more is
+known where they were asked; that node tells all (`VisibilityEnded`).
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
+from lamplighter.cluster.entries import VisibilityEnded
 from lamplighter.cluster.positions import BEGINNING
 from lamplighter.delivery.endings import Endings
 from lamplighter.delivery.feed import Feed
 from lamplighter.delivery.outbox import Update
 from lamplighter.delivery.unsettled import Unsettled
+from lamplighter.errors import ClusterUnavailable
+from lamplighter.futures import finish
 from lamplighter.ids import RoomId, ServerName, StreamPosition, UserId, server_of
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.routing.counting import FormerRooms
@@ -54,39 +61,66 @@ class VisibilityEnds:
         else:
             self._end(viewers, self.roster.known_of(users), {})
 
-    async def look(
-        self,
-        viewers: AbstractSet[UserId],
-        users: AbstractSet[UserId],
-        *,
-        is_stale: bool = False,
-    ) -> None:
+    async def look(self, viewers: AbstractSet[UserId], users: AbstractSet[UserId]) -> None:
         """Note the end for each of *viewers* who may not see one of *users* any more.
-
-        *is_stale* is whether visibility has ended some time ago: then nothing depends on how the
-        users are by now.
 
         A viewer may see the users whose states modules send, so the modules are asked, once for
         all. A lost answer makes nobody visible, here as in GET status.
         """
-        states = self.roster.known_of(users)
-        if is_stale:
-            states = {user_id: self.roster.get(user_id) for user_id in users}
-        invisible = {
-            user_id: state
-            for user_id, state in states.items()
-            if not all(self.planner.sees(viewer, user_id) for viewer in viewers)
-        }
+        invisible = self._invisible(viewers, self.roster.known_of(users))
+        if invisible:
+            self._end(viewers, invisible, await self._routed(viewers, invisible))
+
+    async def shown_no_more(
+        self, viewer: UserId, users: AbstractSet[UserId], *, is_stale: bool
+    ) -> None:
+        """Have all nodes note the end for *viewer* of those of *users* who are not visible.
+
+        *is_stale* is whether visibility has ended some time ago: then nothing depends on how the
+        users are by now. Returns once this node has noted it.
+        """
+        known = users if is_stale else self.roster.known_of(users).keys()
+        invisible = self._invisible({viewer}, known)
         if not invisible:
             return
-        known = list(self.roster.known_of(invisible).values())
+        ended = invisible - (await self._routed({viewer}, invisible)).get(viewer, frozenset())
+        if not ended:
+            return
+        entry = VisibilityEnded(viewer, tuple(ended), is_stale)
+        noted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def lost(_error: ClusterUnavailable) -> None:
+            self._end({viewer}, entry.users, {}, is_stale=is_stale)
+            finish(noted)
+
+        self.deliverer.stream.append(entry, lambda _position: finish(noted), lost)
+        await noted
+
+    def ended(self, _position: StreamPosition, entry: VisibilityEnded) -> None:
+        """Note the end for the viewer of those users who are not visible here either.
+
+        Of many nodes, none knows what the viewer has heard of the users at the others.
+        """
+        is_stale = entry.is_stale or not self.deliverer.stream.is_current
+        self._end({entry.viewer}, entry.users, {}, is_stale=is_stale)
+
+    def _invisible(
+        self, viewers: AbstractSet[UserId], users: Iterable[UserId]
+    ) -> AbstractSet[UserId]:
+        sees = self.planner.sees
+        return {it for it in users if not all(sees(viewer, it) for viewer in viewers)}
+
+    async def _routed(
+        self, viewers: AbstractSet[UserId], users: AbstractSet[UserId]
+    ) -> Mapping[UserId, AbstractSet[UserId]]:
+        """Return whom of *users* modules send to each of *viewers*."""
+        known = list(self.roster.known_of(users).values())
         routes = await self.router.routes(known, viewers) if known else {}
-        routed = {
+        return {
             viewer: {user_id for user_id, route in seen.items() if route.state is not None}
             for viewer, seen in routes.items()
             if viewer in viewers
         }
-        self._end(viewers, invisible, routed, is_stale=is_stale)
 
     def sent_by_old_modules(self, altered: AbstractSet[UserId]) -> None:
         """Note the end for viewers of the users whose states only the old modules sent.
@@ -99,6 +133,8 @@ class VisibilityEnds:
         for viewer, users in self.feed.sent_by_modules().items():
             sent = {it for it in users if not self.interests.was_named(viewer, it)}
             self._end({viewer}, self.roster.known_of(sent), {})
+            if sent and not self.deliverer.stream.is_current:
+                self.background.run(self.shown_no_more(viewer, sent, is_stale=True))
 
     def of(self, viewer: UserId, after: StreamPosition) -> set[UserId]:
         """Return the users who have ceased to be visible to the viewer after *after*."""
@@ -132,7 +168,7 @@ class VisibilityEnds:
     def _end(
         self,
         viewers: AbstractSet[UserId],
-        users: Mapping[UserId, UserPresenceState],
+        users: Iterable[UserId],
         routed: Mapping[UserId, AbstractSet[UserId]],
         *,
         is_stale: bool = False,

@@ -20,7 +20,7 @@ from datetime import timedelta
 from typing import Final
 
 from lamplighter.clock import Timestamp, after
-from lamplighter.cluster.entries import Joined, Left
+from lamplighter.cluster.entries import Joined, Left, VisibilityEnded
 from lamplighter.cluster.positions import at_time, instant_of
 from lamplighter.ids import RoomId, StreamPosition, UserId
 from lamplighter.ports import Hearing, MembershipChange
@@ -50,8 +50,10 @@ class Resuming:
         since = max(self.now, instant_of(self.position))
         self._until = at_time(after(since, _TOLD_WITHIN))
 
-    def resume(self, news: Sequence[bytes]) -> None:
+    def resume(self, news: Sequence[bytes], ended: Sequence[VisibilityEnded]) -> None:
         """Take in what the log has told lately, before anybody is answered."""
+        for entry in ended:
+            self.memberships.ends.ended(self.position, entry)
         changes = [change for told in news for change in self._read(told)]
         for change, others in self._leaves(changes):
             self.memberships.left_before(Left(change.room_id, change.user_id), others)

@@ -148,8 +148,16 @@ class ModuleSwap:
             self.keeper.keep(known)
         self.ends.sent_by_old_modules(altered)
         self.feed.renew(self.feed.viewers.keys())
+        if not self.stream.is_current:
+            self.background.run(self._compare())
         untold = [self.roster.get(user_id) for user_id in self.remotes.take_back()]
         self.background.run(self.reminders.remind(untold))
+
+    async def _compare(self) -> None:
+        """Find out whom the new modules name no more for viewers who may be at other nodes."""
+        for viewer in list(self.feed.viewers):
+            if not self.feed.is_waiting(viewer) and self.views.interests.remembers(viewer):
+                await self.views.ask_interest_once_more(viewer)
 
     def _altered(self, registrations: Registrations) -> frozenset[UserId]:
         return frozenset(_altered([*self.router.modules, *registrations.modules]))

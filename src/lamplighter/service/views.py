@@ -248,6 +248,15 @@ class Views:
             self._asking[viewer] = task
         await asyncio.shield(task)
 
+    async def ask_interest_once_more(self, viewer: UserId) -> None:
+        """Find out whom the modules name no more for a viewer who may have gone to another node.
+
+        The other node does not know whom they have named here.
+        """
+        await self.ask_interest_anew(viewer)
+        if not self.feed.is_waiting(viewer):
+            self.forget_interest(viewer)
+
     def knows_interest(self, viewer: UserId) -> bool:
         """Tell whether a viewer's outbox holds all they may see: else the modules must be asked."""
         return not self.router.modules or self.interests.asked_at(viewer) is not None
@@ -294,7 +303,7 @@ class Views:
         if unnamed:
             known = (UserId(it.user_id) for it in self.roster.known())
             users = {*known} if unnamed.all_users else unnamed.users
-            await self.ends.look({viewer}, users, is_stale=unnamed.is_stale)
+            await self.ends.shown_no_more(viewer, users, is_stale=unnamed.is_stale)
 
     async def _routes(
         self, states: Iterable[UserPresenceState], viewers: AbstractSet[UserId] = frozenset()
