@@ -170,8 +170,11 @@ class Hearing(Protocol):
     def memberships_in(self, news: bytes, /) -> Sequence[MembershipChange]:
         """Return who has joined and left by what a node has given to `Spread`."""
 
-    def stream_lost(self) -> None:
-        """Learn that the stream has lost what was told last: other nodes may have heard it."""
+    async def stream_lost(self) -> None:
+        """Catch up: the stream has lost what was told last, and other nodes may have heard it.
+
+        Raises `StorageUnavailable`.
+        """
 
 
 @dataclass(frozen=True, slots=True)

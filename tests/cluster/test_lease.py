@@ -38,7 +38,7 @@ class Listener:
     def began(self, lease: Lease) -> None:
         self.told.append(("began", lease))
 
-    def log_lost(self, standing: ClusterStanding) -> None:
+    async def log_lost(self, standing: ClusterStanding) -> None:
         self.told.append(("log lost", standing.birth))
 
     def ended(self, error: ClusterUnavailable) -> None:

@@ -71,8 +71,9 @@ class Ownership:
     def living(self, leases: AbstractSet[Lease]) -> None:
         self.living_now = leases
 
-    def log_lost(self) -> None:
+    async def log_lost(self) -> Entry:
         self.told.append(("log lost",))
+        return Idle()
 
     def take(self) -> list[tuple[object, ...]]:
         """Return what the node has told since the last time."""

@@ -355,16 +355,22 @@ async def test_one_that_fails(world: World) -> None:
 
 
 async def test_a_log_without_data(world: World) -> None:
-    """After a loss of the log's data, the node goes on where the log begins, and never back."""
+    """After a loss of the log's data, the node goes on where the log begins, and never back.
+
+    It hands on what it has missed.
+    """
     lease = await world.begin()
     begin = world.stream.read_until
     waiting = asyncio.ensure_future(world.stream.reach(StreamPosition(begin + RECORD)))
     await turns_until_idle()
-    world.stream.go_on_after(StreamPosition(begin - RECORD))
-    world.stream.go_on_after(begin)
-    assert world.happened == []
-    world.stream.go_on_after(StreamPosition(begin + RECORD))
-    assert world.happened == [(begin + RECORD, Idle())]
+    world.stream.go_on_after(StreamPosition(begin - RECORD), Forgotten(ALICE))
+    world.stream.go_on_after(begin, Idle())
+    world.stream.go_on_after(StreamPosition(begin + RECORD), Forgotten(BOB))
+    assert world.happened == [
+        (begin + 1, Forgotten(ALICE)),
+        (begin + 2, Idle()),
+        (begin + RECORD, Forgotten(BOB)),
+    ]
     await waiting
     assert lease.node == "a"
 

@@ -122,7 +122,7 @@ class FakeHomeserver:
     def join_cluster(self, way: WayToNodes) -> None:
         """Nobody else uses it."""
 
-    def stream_lost(self) -> None:
+    async def stream_lost(self) -> None:
         raise NotImplementedError
 
     def memberships_in(self, news: bytes) -> Sequence[MembershipChange]:

@@ -16,7 +16,7 @@ from lamplighter.cluster.shared import SharedStream
 from lamplighter.cluster.time import ClusterClock
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.turns import turns_until_idle
-from lamplighter.errors import ClusterRefused
+from lamplighter.errors import ClusterRefused, StorageUnavailable
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.metrics import Metrics
 from lamplighter.ports import MembershipChange, Requester, SavedPresence
@@ -43,7 +43,12 @@ _STEP: Final = timedelta(milliseconds=250)
 class SharedStore(FakeStore):
     """The store that all nodes share; a node that starts loads what was saved last."""
 
+    #: Whether what was saved can be read.
+    answers = True
+
     async def load(self) -> Sequence[SavedPresence]:
+        if not self.answers:
+            raise StorageUnavailable("the database does not answer")
         saved = sorted((it for save in self.saves for it in save), key=lambda it: it.position)
         return list({it.user.state.user_id: it for it in saved}.values())
 
@@ -105,7 +110,7 @@ class _Hearing:
     def heard(self, _position: StreamPosition, news: bytes) -> None:
         self.cluster.hear(self.name, news)
 
-    def stream_lost(self) -> None:
+    async def stream_lost(self) -> None:
         self.cluster.stream_lost(self.name)
 
     def memberships_in(self, news: bytes) -> Sequence[MembershipChange]:

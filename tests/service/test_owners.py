@@ -256,6 +256,51 @@ async def test_the_log_loses_its_data(cluster: Cluster) -> None:
     assert [a.ended, b.ended] == [[], []]
 
 
+async def test_what_a_node_has_missed_is_lost(cluster: Cluster) -> None:
+    """A node that had not read what the log has lost knows it from the database, before it answers.
+
+    What it knew before is told to nobody: a viewer may have seen what followed.
+    """
+    owner = cluster.owner_of(BOB)
+    other = cluster.other_than(owner)
+    owner.set(BOB, "before")
+    await cluster.passes(1)
+    for node in (owner, other):
+        node.core.feed.open(ALICE)
+    position = other.core.feed.position
+    other.log.way = Way.CLOSED
+    saving = owner.set(BOB, "acknowledged")
+    await cluster.passes(1)
+    assert saving.done()
+    assert other.knows(BOB) == ("online", "before")
+    cluster.server.lose_data()
+    owner.log.way, other.log.way = Way.CLOSED, Way.OPEN
+    while other.holder.standing.birth == owner.holder.standing.birth:
+        await cluster.passes(0.25)
+    reading = asyncio.ensure_future(other.core.reader.read_since(ALICE, position))
+    await cluster.passes(1)
+    answer = await reading
+    assert [it.state.status_msg for it in answer.updates] == ["acknowledged"]
+    owner.log.way = Way.OPEN
+    for _ in range(20):
+        await cluster.passes(0.25)
+        told = {node.sees(ALICE, BOB) for node in (owner, other)}
+        assert told <= {("nothing", None), ("online", "acknowledged")}
+
+
+async def test_the_database_is_away_when_the_log_is_lost(cluster: Cluster) -> None:
+    """A node gets no lease in a log that has lost its data before the database has answered."""
+    a, b = cluster.nodes.values()
+    cluster.store.answers = False
+    cluster.server.lose_data()
+    await cluster.passes(5)
+    assert [it.holder.lease for it in (a, b)] == [None, None]
+    cluster.store.answers = True
+    await cluster.passes(5)
+    assert None not in [it.holder.lease for it in (a, b)]
+    assert cluster.owner_of(BOB) in (a, b)
+
+
 async def test_a_status_while_the_log_loses_its_data(cluster: Cluster) -> None:
     """A status that is decided right when the log loses its data is told after the loss, although
     what was told last before it is told again.

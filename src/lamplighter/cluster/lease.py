@@ -46,8 +46,12 @@ class LeaseListener(Protocol):
     def began(self, lease: Lease) -> None:
         """The node has another lease."""
 
-    def log_lost(self, standing: ClusterStanding) -> None:
-        """The log has lost its data since the last lease; `began` follows."""
+    async def log_lost(self, standing: ClusterStanding) -> None:
+        """The log has lost its data since the last lease; `began` follows.
+
+        Raises `ClusterUnavailable` where the node cannot go on yet: it tries again with the next
+        lease.
+        """
 
     def ended(self, error: ClusterUnavailable) -> None:
         """The node has no lease any more."""
@@ -164,9 +168,12 @@ class LeaseHolder:
 
     async def _join(self, floor: StreamPosition) -> None:
         sent = self._clock.now()
+        self._put(*await self._joined(floor), sent)
+
+    async def _joined(self, floor: StreamPosition) -> tuple[Lease, ClusterStanding]:
         lease = await self._log.join(self._name, self._facts, floor)
         # A position of 0 says that this node is not ready to own anything.
-        self._put(lease, await self._log.renew(lease, BEGINNING), sent)
+        return lease, await self._log.renew(lease, BEGINNING)
 
     def _put(self, lease: Lease, standing: ClusterStanding, sent: Timestamp) -> None:
         self._lease, self._standing, self._renewed, self._is_out = lease, standing, sent, False
@@ -221,16 +228,18 @@ class LeaseHolder:
                 return  # it has failed meanwhile
             self._put(lease, standing, sent)
         else:
-            birth = self.standing.birth
             if self._given_up is not None:
                 await self._log.leave(self._given_up)
                 self._given_up = None
-            await self._join(applied)
-            lease, standing = self._lease, self.standing
-            assert lease is not None  # nothing has failed between
+            lease, standing = await self._joined(applied)
+            if listener is not None and standing.birth != self.standing.birth:
+                try:
+                    await listener.log_lost(standing)
+                except ClusterUnavailable:
+                    self._given_up = lease
+                    raise
+            self._put(lease, standing, sent)
             if listener is not None:
-                if standing.birth != birth:
-                    listener.log_lost(standing)
                 listener.began(lease)
         if listener is not None:
             await listener.renewed(lease, standing)

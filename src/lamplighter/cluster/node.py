@@ -82,8 +82,11 @@ class Ownership(Protocol):
     def living(self, leases: AbstractSet[Lease]) -> None:
         """Learn whose leases live, at each renewal."""
 
-    def log_lost(self) -> None:
-        """The log has lost its data: what changed last may not be known everywhere."""
+    async def log_lost(self) -> Entry:
+        """Catch up with the database: the log has lost its data, perhaps some that were unread.
+
+        Returns what follows for the consumer of the stream. Raises `ClusterUnavailable`.
+        """
 
 
 class Agreement(Protocol):
@@ -168,9 +171,8 @@ class ClusterNode:
         self._ownership.began(lease)
         self._agreement.began(lease)
 
-    def log_lost(self, standing: ClusterStanding) -> None:
-        self._stream.go_on_after(standing.complete_after)
-        self._ownership.log_lost()
+    async def log_lost(self, standing: ClusterStanding) -> None:
+        self._stream.go_on_after(standing.complete_after, await self._ownership.log_lost())
 
     def ended(self, error: ClusterUnavailable) -> None:
         if self._giving is not None:

@@ -217,10 +217,16 @@ class SharedStream:
         self._consumer(position, entry)
         self._let_go()
 
-    def go_on_after(self, position: StreamPosition) -> None:
-        """Go on in a log that has lost its data: it has nothing up to *position*."""
+    def go_on_after(self, position: StreamPosition, entry: Entry) -> None:
+        """Go on in a log that has lost its data: it has nothing up to *position*.
+
+        *entry* is what this node had not read before.
+        """
         if position > self._read:
-            self.pass_by(position)
+            self.pass_by(position, entry)
+        else:
+            assert self._consumer is not None  # the node begins to read when it is wired
+            self._consumer(self.advance(), entry)
 
     def _let_go(self) -> None:
         for reached, position in self._awaited.items():

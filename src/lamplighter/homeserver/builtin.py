@@ -79,8 +79,8 @@ class BuiltInHomeserver:
         """
         self.directory.heard(position, news)
 
-    def stream_lost(self) -> None:
-        """The news are in the database, by their numbers: what is unheard is told again."""
+    async def stream_lost(self) -> None:
+        await self.directory.hear_stored()
 
     def memberships_in(self, news: bytes) -> Sequence[MembershipChange]:
         read = decode_news(news)

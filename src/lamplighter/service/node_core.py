@@ -51,7 +51,6 @@ class NodeCore:
             core.keeper,
             core.intake,
             core.announcing,
-            background,
             store,
         )
         owners = Owners(

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import timedelta
+from operator import attrgetter
 from typing import Final
 
 from lamplighter.clock import Clock, Timestamp, after
-from lamplighter.cluster.entries import Abandoned
+from lamplighter.cluster.entries import Abandoned, Changed
 from lamplighter.cluster.log import Lease, PartitionId
 from lamplighter.cluster.partitions import partition_of
 from lamplighter.cluster.positions import at_time, instant_of
@@ -25,7 +26,6 @@ from lamplighter.presence.machine import TrackedUser
 from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.recent import Recent
 from lamplighter.service.announcing import Announcing
-from lamplighter.service.background import Background
 from lamplighter.service.batch import done
 from lamplighter.service.doubted_events import DoubtedEvents
 from lamplighter.service.intake import Intake
@@ -54,7 +54,6 @@ class OwnedUsers:
     keeper: Keeper
     intake: Intake
     announcing: Announcing
-    background: Background
     store: PresenceStore
     _partitions: set[PartitionId] = field(init=False, default_factory=set)
     _vouchers: Vouchers = field(init=False, default_factory=Vouchers)
@@ -136,10 +135,22 @@ class OwnedUsers:
         for event in self._vouchers.died(dead.__contains__):
             self.intake.decide(event)
 
-    def log_lost(self) -> None:
-        """Learn that the log has lost its data."""
+    async def log_lost(self) -> Changed:
+        """Learn that the log has lost its data; raise `StorageUnavailable`.
+
+        Returns what owners have saved, and this node has not read: nobody will tell it that again
+        before this node answers, or owns these users.
+        """
         self._lost_at = self.clock.now()
-        self.background.run(self._compare_with_store())
+        saved, last = await self.store.load(), self.roster.last
+        newer = [it for it in saved if it.position > last(UserId(it.user.state.user_id)).told]
+        newer.sort(key=attrgetter("position"))
+        self.tracker.restore([it.user for it in newer], self.clock.now())
+        self.tracker.hand_over({it.user.state.user_id for it in newer}.__contains__)
+        states = [it.user.state for it in newer]
+        before = (self.roster.get(UserId(it.user_id)) for it in states)
+        changes = zip(before, states, strict=True)
+        return Changed(tuple(Change(*it, ChangeReason.FORCED) for it in changes), {}, {})
 
     def _told_again(self, are_theirs: Callable[[UserId], bool]) -> list[Change]:
         """Return the changes that other nodes may have missed when the log lost its data."""
@@ -151,22 +162,6 @@ class OwnedUsers:
             self.roster.get(it) for it in users if instant_of(self.roster.last(it).told) <= lost_at
         ]
         return [Change(state, state, ChangeReason.FORCED) for state in reversed(states)]
-
-    async def _compare_with_store(self) -> None:
-        """Take in what owners had saved, and what this node had not read before the loss."""
-        last, now = self.roster.last, self.clock.now()
-        saved = {UserId(it.user.state.user_id): it for it in await self.store.load()}
-        newer = {
-            user_id: it.user for user_id, it in saved.items() if it.position > last(user_id).told
-        }
-        self.tracker.restore(newer.values(), now)
-        self.tracker.hand_over(newer.__contains__)
-        changes = self.tracker.take_over(_users_of(self._partitions), self.roster.get, now)
-        if changes:
-            self.publisher.publish(changes)
-        for event in self._vouchers.said(newer.__contains__):
-            self.intake.decide(event)
-        self.intake.schedule()
 
     def _follow(self, users: Sequence[TrackedUser]) -> None:
         """Take in how users of other nodes are: their owners have decided what was heard."""

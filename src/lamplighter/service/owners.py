@@ -18,6 +18,7 @@ from typing import Final
 import structlog
 
 from lamplighter.clock import Clock, sleep
+from lamplighter.cluster.entries import Entry
 from lamplighter.cluster.log import Lease, PartitionId
 from lamplighter.cluster.partitions import partition_of
 from lamplighter.cluster.shared import SharedStream
@@ -66,6 +67,8 @@ class Owners:
     _lease: Lease | None = field(init=False, default=None)
     _owners: dict[PartitionId, Lease] = field(init=False, default_factory=dict)
     _held: set[PartitionId] = field(init=False, default_factory=set)
+    #: Whether the log has lost its data since the last lease.
+    _has_missed: bool = field(init=False, default=False)
     #: The leases that this node has heard of, and that did not live at the last renewal.
     _missing: AbstractSet[Lease] = field(init=False, default=frozenset())
 
@@ -101,6 +104,9 @@ class Owners:
         self._lease = lease
         self.messages.begin(lease)
         self.feed.admit_all()
+        if self._has_missed:  # so it has missed what modules have shown to whom
+            self._has_missed = False
+            self.feed.renew(self.feed.viewers.keys())
         self.background.run(self._repeat(lease))
 
     def ended(self) -> None:
@@ -161,9 +167,14 @@ class Owners:
         self.users.died(dead)
         self.waiting.say_again(dead, self._other_owner)
 
-    def log_lost(self) -> None:
-        self.users.log_lost()
-        self.resuming.log_lost()
+    async def log_lost(self) -> Entry:
+        try:
+            missed = await self.users.log_lost()
+            await self.resuming.log_lost()
+        except StorageUnavailable as error:
+            raise ClusterUnavailable("what the log has lost cannot be read") from error
+        self._has_missed = True
+        return missed
 
     # --------------------------------------------------------------------------------------
 

@@ -69,10 +69,13 @@ class Resuming:
         if self.hearing is not None:
             self.hearing.heard(position, news)
 
-    def log_lost(self) -> None:
-        """Learn that the log has lost its data: this node may have missed what was told last."""
+    async def log_lost(self) -> None:
+        """Catch up: the log has lost its data, and this node may have missed what was told last.
+
+        Raises `StorageUnavailable`.
+        """
         if self.hearing is not None:
-            self.hearing.stream_lost()
+            await self.hearing.stream_lost()
 
     def _take_in(self, position: StreamPosition, news: bytes) -> None:
         for change in filter(self._is_known, self._read(news)):

@@ -59,14 +59,6 @@ class Vouchers:
         """Return the leases of the nodes that say anything."""
         return {lease for said in self._polling.values() for lease in said}
 
-    def said(self, is_theirs: Callable[[UserId], bool]) -> list[Event]:
-        """Return what all nodes say of the devices of users of whom *is_theirs* is true."""
-        return [
-            Syncing(device.user_id, device.device_id, _highest(said))
-            for device, said in self._polling.items()
-            if is_theirs(device.user_id)
-        ]
-
     def _ended(self, by: Lease, event: SyncEnded) -> Event | None:
         device = _device(event)
         said = self._polling.get(device, {})

@@ -67,6 +67,22 @@ async def test_a_node_that_dies_before_it_tells(cluster: NodesOfOne) -> None:
     assert dead.recorder.memberships == other.recorder.memberships == joined
 
 
+async def test_the_stream_is_lost(cluster: NodesOfOne) -> None:
+    """A node that may have missed what the stream has lost hears all that is stored, once."""
+    writer, other = cluster.nodes
+    writer.is_cut = writer.is_held = True
+    for name in ("one", "two"):
+        with pytest.raises(Untold):
+            await writer.directory.create_room(ALICE, NewRoom("public_chat", name=name))
+    await other.homeserver.stream_lost()
+    assert [it.user_id for it in other.recorder.memberships] == [ALICE, ALICE]
+    for _ in range(3):
+        await other.directory.tell_untold()
+    cluster.release()
+    await other.homeserver.stream_lost()
+    assert [it.user_id for it in other.recorder.memberships] == [ALICE, ALICE]
+
+
 async def test_a_write_after_one_that_is_untold(cluster: NodesOfOne) -> None:
     """A write is not answered before what was written before it is heard; both come in order."""
     dead, other = cluster.nodes

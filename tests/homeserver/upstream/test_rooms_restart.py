@@ -160,7 +160,7 @@ async def test_the_stream_is_lost(door: Front, alice: Client) -> None:
     """
     door.small.leave(BOB, LOBBY)
     door.small.join("@carol:demo", LOBBY)
-    door.server.lamplighter.homeserver.stream_lost()
+    await door.server.lamplighter.homeserver.stream_lost()
     await door.server.settled()
     membership = door.server.lamplighter.homeserver.membership
     rooms = [await membership.joined_rooms(UserId(it)) for it in (ALICE, BOB, "@carol:demo")]
@@ -168,7 +168,7 @@ async def test_the_stream_is_lost(door: Front, alice: Client) -> None:
     await status_is_refused(alice)
     assert (await alice.sync()).presence == OFFLINE
     asked = [it.path for it in door.small.asked]
-    door.server.lamplighter.homeserver.stream_lost()
+    await door.server.lamplighter.homeserver.stream_lost()
     await alice.sync()
     asked = [it.path for it in door.small.asked[len(asked) :]]
     assert asked.count(members_of(LOBBY)) == 1

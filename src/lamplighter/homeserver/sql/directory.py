@@ -102,6 +102,7 @@ class SqlDirectory:
         self.leave_news = ledger.leave_news
         self.heard = ledger.heard
         self.tell_untold = ledger.tell_untold
+        self.hear_stored = ledger.hear_stored
         self.finish_deactivations = accounts.finish_deactivations
 
     def _read_rooms(self, ledger: Ledger) -> None:

@@ -146,6 +146,19 @@ class Ledger:
         if self._untold is not None:
             await self._untold.look()
 
+    async def hear_stored(self) -> None:
+        """Hear what is stored and was not heard, if this is one of many nodes.
+
+        The stream has lost it, perhaps after other nodes had heard it. Raises `StorageUnavailable`.
+        """
+        if self._nodes is None or self._untold is None:
+            return
+        for payload in await self._untold.unheard():
+            news = decode_news(payload)
+            assert isinstance(news, Written)  # nothing else is stored
+            for written in self._nodes.in_order(news):
+                self._hear(written)
+
     def is_one_of_many(self) -> bool:
         """Whether other nodes write to the database as well."""
         return self._nodes is not None

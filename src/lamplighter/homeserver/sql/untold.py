@@ -6,6 +6,7 @@ writer has had a second to tell it, and may be dead: the node tells it in the wr
 several nodes do so, or the writer was only slow, the news are heard once all the same.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -23,6 +24,7 @@ _CLEARED_EVERY: Final = timedelta(minutes=1)
 #: News that are told at a time.
 _AT_A_TIME: Final = 100
 
+_UNHEARD: Final = "SELECT payload FROM news WHERE position > $1 ORDER BY position"
 _STORED: Final = Statement("SELECT position FROM stream")
 _UNTOLD: Final = """
 SELECT position, payload FROM news WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3
@@ -51,6 +53,11 @@ class UntoldNews:
             await self._tell()
         except (ClusterUnavailable, StorageUnavailable):
             pass  # the next call finds the same
+
+    async def unheard(self) -> Sequence[bytes]:
+        """Return all that is stored and unheard, in its order; raise `StorageUnavailable`."""
+        rows = await self._database.fetch(Statement(_UNHEARD, (self._nodes.heard,)))
+        return [payload for (payload,) in rows]
 
     async def _tell(self) -> None:
         heard = self._nodes.heard

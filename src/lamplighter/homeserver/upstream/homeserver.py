@@ -118,7 +118,7 @@ class UpstreamHomeserver:
     def heard(self, _position: StreamPosition, news: bytes) -> None:
         self._findings.heard(news)
 
-    def stream_lost(self) -> None:
+    async def stream_lost(self) -> None:
         # As after a start: nobody is answered by what is known before the homeserver was asked.
         self.identity.forget_everybody()
         self.membership.doubt()
