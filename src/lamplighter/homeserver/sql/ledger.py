@@ -24,16 +24,15 @@ from lamplighter.clock import Clock, Timestamp
 from lamplighter.cluster.positions import RECORD
 from lamplighter.database.adapter import Statement
 from lamplighter.database.engine import Database
-from lamplighter.database.tables import memberships
 from lamplighter.database.tables import news as news_table
 from lamplighter.database.tables import stream as stream_table
 from lamplighter.errors import ShuttingDown
 from lamplighter.futures import retrieve
+from lamplighter.homeserver.sql.members import ALL_JOINED, RoomMembers
 from lamplighter.homeserver.sql.news import DevicesOf, TypingNews, Written, decode_news, encode_news
 from lamplighter.homeserver.sql.spreading import Spreading
 from lamplighter.homeserver.sql.stream import RoomStream
 from lamplighter.homeserver.sql.untold import UntoldNews
-from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomId, StreamPosition, UserId
 from lamplighter.ports import DirectoryListener, MembershipChange, WayToNodes
 
@@ -81,6 +80,7 @@ class Write:
             tuple(self.devices_gone),
             tuple(self.tokens_revoked),
             tuple(self.deactivated),
+            tuple(sorted(self.news_in)),
         )
 
 
@@ -102,6 +102,8 @@ class Ledger:
         self._at = 0
         #: The stream; `start` reads where it stands.
         self.stream = RoomStream("", 0)
+        #: The members of rooms; `start` reads them.
+        self.members = RoomMembers()
         #: Tells the current instant.
         self.now = clock.now
         self._under_way: set[asyncio.Task[object]] = set()
@@ -118,13 +120,15 @@ class Ledger:
         self._stores_news = True
 
     async def start(self) -> None:
-        """Read the position of the stream; the first time, begin one."""
+        """Read the position of the stream and the members; the first time, begin a stream."""
         # Of many nodes, each shows from the start on, by the connection that writes, that it runs.
         opened = self._database.read if self._way is None else self._database.write
         async with opened() as connection:
             row = (await connection.execute(select(stream_table))).one_or_none()
         row = row or await self._begin_stream()
         self.stream.open(row.incarnation, row.position, self.now())
+        # Joins and leaves that other nodes write meanwhile are heard again, and change nothing.
+        self.members.read(await self._database.fetch(ALL_JOINED))
         if self._way is not None:
             self.stream.share_typing(self._at)
             self._nodes = Spreading(self._way.spread, self._clock, row.position)
@@ -279,7 +283,6 @@ class Ledger:
 
     async def _end(self, write: Write, before: int) -> tuple[Written, bytes | None]:
         """Store the position of *write*; return its news, and how they are stored for all nodes."""
-        write.news_for |= await _members_of(write.connection, write.news_in)
         news, payload = write.news(before), None
         if self._stores_news and news.says_something:
             if news.position == before:
@@ -292,7 +295,9 @@ class Ledger:
         return news, payload
 
     def _hear(self, news: Written) -> None:
-        self.stream.tell(news.position, news.news_for)
+        self.members.changed(news.memberships)
+        have_news = self.members.among(news.news_for, news.news_in)
+        self.stream.tell(news.position, have_news)
         if news.ended_tokens:
             for forget in self._token_listeners:
                 forget(news.ended_tokens)
@@ -305,8 +310,8 @@ class Ledger:
                 listener.memberships_changed(news.memberships)
             for user_id in news.deactivated:
                 listener.user_deactivated(user_id)
-            if news.news_for:
-                listener.rooms_news(news.news_for)
+            if have_news:
+                listener.rooms_news(have_news)
 
     def _hear_typing(self, news: TypingNews) -> None:
         for hear in self._typing_listeners:
@@ -329,12 +334,3 @@ def _log_unheard(write: "asyncio.Task[Any]") -> None:
     failure = None if write.cancelled() else write.exception()
     if failure is not None and not isinstance(failure, ShuttingDown):
         _log.error("a write failed after its request had ended", exc_info=failure)
-
-
-async def _members_of(connection: AsyncConnection, room_ids: set[RoomId]) -> set[UserId]:
-    if not room_ids:
-        return set()
-    joined = select(memberships.c.user_id).where(
-        memberships.c.room_id.in_(room_ids), memberships.c.membership == MemberState.JOIN
-    )
-    return set((await connection.execute(joined)).scalars())

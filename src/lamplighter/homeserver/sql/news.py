@@ -48,12 +48,15 @@ class Written(msgspec.Struct, frozen=True, array_like=True, tag="written"):
     #: Devices that go on existing, with another access token.
     tokens_revoked: tuple[DevicesOf, ...] = ()
     deactivated: tuple[UserId, ...] = ()
+    #: Rooms whose members have news.
+    news_in: tuple[RoomId, ...] = ()
 
     @property
     def says_something(self) -> bool:
         """Whether any node has something to do because of the write."""
         return bool(
             self.news_for
+            or self.news_in
             or self.memberships
             or self.ended_tokens
             or self.devices_gone

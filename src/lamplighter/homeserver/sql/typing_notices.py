@@ -5,29 +5,19 @@ number of the change. So a token's number means the same everywhere. A notice en
 once, when the node of its user tells that its time is over. If that node has died, another one does
 so a little later.
 
-The members of a room only matter for whom to wake: what somebody may see, the database says when it
-is read. A node that hears of a room for the first time reads its members, and then wakes them.
-
 Implements <https://spec.matrix.org/latest/client-server-api/#typing-notifications>.
 """
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from lamplighter.clock import Clock, Timer, Timestamp, after, milliseconds
-from lamplighter.database.tables import memberships
-from lamplighter.errors import StorageUnavailable
 from lamplighter.homeserver.sql.ledger import Ledger
 from lamplighter.homeserver.sql.news import TypingEnded, TypingNews, TypingNotice
 from lamplighter.homeserver.sql.state import check_joined
-from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import DeviceId, RoomId, UserId
 from lamplighter.ports import Json, MembershipChange
 
@@ -53,10 +43,6 @@ class _Notice:
 
 @dataclass(slots=True)
 class _Room:
-    #: The users who have news when typing changes, and perhaps a few who have left.
-    members: set[UserId] = field(default_factory=set)
-    #: Whether these are all members.
-    is_read: bool = False
     typists: dict[UserId, _Notice] = field(default_factory=dict)
     #: The serial number of the last change.
     serial: int = 0
@@ -76,9 +62,8 @@ class TypingNotices:
         #: Changes up to this serial number may have been forgotten.
         self._forgotten = 0
         self._timer: Timer | None = None
-        #: What this node tells and has not heard yet, with the members of the room.
-        self._told: dict[tuple[RoomId, UserId], set[UserId]] = {}
-        self._reading: set[asyncio.Task[None]] = set()
+        #: What this node tells and has not heard yet.
+        self._told: set[tuple[RoomId, UserId]] = set()
         ledger.listen(self)
         ledger.when_typing(self._hear)
 
@@ -89,13 +74,12 @@ class TypingNotices:
         """
         async with self._ledger.read() as connection:
             await check_joined(connection, room_id, user_id)
-            members = await _members(connection, room_id)
         shown = milliseconds(min(timeout, _LONGEST)) if timeout is not None else 0
-        self._told[room_id, user_id] = members
+        self._told.add((room_id, user_id))
         try:
             await self._ledger.tell(TypingNotice(room_id, user_id, shown))
         finally:
-            self._told.pop((room_id, user_id), None)
+            self._told.discard((room_id, user_id))
 
     def in_room(self, room_id: RoomId) -> Sequence[UserId]:
         """Return the users who type in the room, in the order in which they began."""
@@ -118,14 +102,9 @@ class TypingNotices:
     def memberships_changed(self, changes: Sequence[MembershipChange]) -> None:
         for change in changes:
             room = self._rooms.get(change.room_id)
-            if room is None:
-                continue
-            if change.joined:
-                room.members.add(change.user_id)
-            else:
-                room.members.discard(change.user_id)
-                if room.typists.pop(change.user_id, None) is not None:
-                    self._changed(change.room_id, room)
+            if room is not None and not change.joined and change.user_id in room.typists:
+                del room.typists[change.user_id]
+                self._changed(change.room_id, room)
 
     def devices_gone(self, user_id: UserId, device_ids: Sequence[DeviceId]) -> None:
         pass  # the notice ends by its time-out
@@ -142,13 +121,11 @@ class TypingNotices:
     def _hear(self, news: TypingNews) -> None:
         room_id, user_id = news.room_id, news.user_id
         room = self._rooms.get(room_id) or _Room()
-        members = self._told.get((room_id, user_id))
-        if members is not None:
-            room.members, room.is_read = members, True
         notice = room.typists.get(user_id)
         if isinstance(news, TypingNotice) and news.milliseconds:
             shown = timedelta(milliseconds=news.milliseconds)
-            until = after(self._clock.now(), shown if members is not None else shown + _PATIENCE)
+            is_ours = (room_id, user_id) in self._told
+            until = after(self._clock.now(), shown if is_ours else shown + _PATIENCE)
             room.typists[user_id] = _Notice(self._ledger.typing_place, until)
             has_changed = notice is None
         elif isinstance(news, TypingNotice):
@@ -160,13 +137,12 @@ class TypingNotices:
                 room.typists.pop(user_id, None)
         if has_changed:
             self._changed(room_id, room)
-            if not room.is_read:
-                self._read_members(room_id, room)
         self._arm()
 
     def _changed(self, room_id: RoomId, room: _Room) -> None:
         room.serial = self._ledger.stream.count_typing(self._ledger.typing_place)
-        self._ledger.stream.tell_typing(room.serial, room.members)
+        members = self._ledger.members.of(room_id)
+        self._ledger.stream.tell_typing(room.serial, members)
         self._rooms[room_id] = room
         self._rooms.move_to_end(room_id)
         if room.typists:
@@ -177,24 +153,7 @@ class TypingNotices:
             forgotten_id, forgotten = self._rooms.popitem(last=False)
             self._active.pop(forgotten_id, None)
             self._forgotten = max(self._forgotten, forgotten.serial)
-        self._ledger.tell_news(room.members)
-
-    def _read_members(self, room_id: RoomId, room: _Room) -> None:
-        """Read the members of a room of which another node has told, and wake them."""
-
-        async def read() -> None:
-            try:
-                async with self._ledger.read() as connection:
-                    room.members |= await _members(connection, room_id)
-            except StorageUnavailable:
-                return  # the next change of the room reads them
-            room.is_read = True
-            self._ledger.stream.tell_typing(room.serial, room.members)
-            self._ledger.tell_news(room.members)
-
-        task = asyncio.ensure_future(read())
-        self._reading.add(task)
-        task.add_done_callback(self._reading.discard)
+        self._ledger.tell_news(members)
 
     def _arm(self) -> None:
         """Set the timer to the end of the next notice."""
@@ -214,13 +173,6 @@ class TypingNotices:
                     notice.until = after(now, _PATIENCE)  # should nobody hear that it is over
                     self._ledger.tell_soon(TypingEnded(room_id, user_id, notice.begun))
         self._arm()
-
-
-async def _members(connection: AsyncConnection, room_id: RoomId) -> set[UserId]:
-    joined = select(memberships.c.user_id).where(
-        memberships.c.room_id == room_id, memberships.c.membership == MemberState.JOIN
-    )
-    return {UserId(user_id) for user_id in (await connection.execute(joined)).scalars()}
 
 
 def typing_event(typists: Sequence[UserId]) -> Json:
