@@ -147,7 +147,7 @@ async def test_told_again_after_a_loss(cluster: Cluster) -> None:
     users_of(owner).take(OF_BOB)
     await cluster.passes(1)
     assert told == []
-    users_of(owner).log_lost()
+    await users_of(owner).log_lost()
     await cluster.passes(1)
     for user_id in (ALICE, BOB):
         partitions = {partition_of(user_id)}
@@ -162,7 +162,7 @@ async def test_told_again_after_a_loss(cluster: Cluster) -> None:
 
 
 async def test_what_was_saved_and_not_read(cluster: Cluster) -> None:
-    """After a loss of the log's data an owner takes from the database what it has not read; what
+    """After a loss of the log's data a node takes from the database what it has not read; what
     polls say since holds.
     """
     owner, other = both(cluster)
@@ -172,9 +172,9 @@ async def test_what_was_saved_and_not_read(cluster: Cluster) -> None:
     newer = saved.user.state.copy_and_replace(state="offline", status_msg="saved")
     user = replace(saved.user, state=newer)
     cluster.store.save([SavedPresence(user, StreamPosition(saved.position + 1))])
-    users_of(owner).decide(ONE, Syncing(BOB, PHONE, Presence.ONLINE))
-    users_of(owner).log_lost()
-    await cluster.passes(1)
+    owner.poll(BOB)
+    cluster.server.lose_data()
+    await cluster.passes(5)
     assert [it.knows(BOB) for it in (owner, other)] == [("online", "saved")] * 2
 
 
@@ -188,8 +188,8 @@ async def test_what_was_saved_earlier(cluster: Cluster) -> None:
     [saved] = await cluster.store.load()
     older = replace(saved.user, state=saved.user.state.copy_and_replace(status_msg="old"))
     cluster.store.saves[:] = [[SavedPresence(older, StreamPosition(saved.position - 1))]]
-    users_of(owner).log_lost()
-    await cluster.passes(1)
+    cluster.server.lose_data()
+    await cluster.passes(5)
     assert owner.knows(BOB) == ("online", "read")
 
 
