@@ -225,7 +225,8 @@ async def test_lamplighter_is_taken_out_at_once(front: Site) -> None:
     front.small.say("!alice:demo", "hello")
     theirs = str(before.next_batch).rpartition("~")[0]
     assert theirs
-    for token in (before.next_batch, theirs):
+    of_nodes = [f"{theirs}~{it}" for it in ("17-3-1a2b-0badcafe", "17-3-1a2b-16-983040-0badcafe")]
+    for token in (before.next_batch, *of_nodes, theirs):
         for query in ({"filter": '{"a&b": "~%7E"}'}, {}, {"filter": ""}):
             alice.next_batch = token
             answer = await alice.sync(timeout=1, **query)

@@ -22,11 +22,12 @@ from typing import Final
 from lamplighter.cluster.positions import BEGINNING, format_position, parse_position, record_of
 from lamplighter.ids import ServerName, StreamEpoch, StreamPosition
 
-__all__ = ["SinceToken", "Tokens", "UpstreamTokens", "epoch_of_name"]
+__all__ = ["OUR_PART", "SinceToken", "Tokens", "UpstreamTokens", "epoch_of_name"]
 
 
-#: What `Tokens.write` adds to the rooms part.
-_OURS: Final = re.compile(r"[0-9]+-[0-9]+(?:-[0-9a-z]+(?:-[0-9]+-[0-9]+)?)?-[0-9a-f]{8}")
+#: What `Tokens.write` adds to the rooms part and a tilde, as a regular expression.
+OUR_PART: Final = r"[0-9]+-[0-9]+(?:-[0-9a-z]+(?:-[0-9]+-[0-9]+)?)?-[0-9a-f]{8}"
+_OURS: Final = re.compile(OUR_PART)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,9 @@ def test_whom_a_service_acts_for(query: str, expected: str | None) -> None:
 
 
 OURS = "1795959981163-0-8147ffa4"
+#: The same of one node of many, and of one that has still to tell something.
+OF_NODE = "1795959981163-0-1a2b-8147ffa4"
+UNSETTLED = "1795959981163-0-1a2b-1795959981162-0-8147ffa4"
 
 
 @pytest.mark.parametrize(
@@ -31,6 +34,7 @@ OURS = "1795959981163-0-8147ffa4"
         (f"at=s1~2.3~{OURS}&membership=join", "at=s1~2.3&membership=join"),
         (f"from=s1%7E{OURS}&to=s2%7e{OURS}", "from=s1&to=s2"),
         (f"a=1&since=s1~{OURS}", "a=1&since=s1"),
+        (f"at=s1~2.3~{OF_NODE}&from=s1%7E{UNSETTLED}", "at=s1~2.3&from=s1"),
         ("at=s1~2.3&from=t5-6_0_0", "at=s1~2.3&from=t5-6_0_0"),
         (f"text=s1~{OURS}&at=%20+~{OURS}x", f"text=s1~{OURS}&at=%20+~{OURS}x"),
         (f"at=~{OURS}", f"at=~{OURS}"),

@@ -11,6 +11,8 @@ from functools import lru_cache, partial
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote_plus
 
+from lamplighter.delivery.tokens import OUR_PART
+
 __all__ = [
     "ACTING",
     "acts_for",
@@ -22,9 +24,9 @@ __all__ = [
 
 #: The parameters that name the user for whom an application service acts, and the device.
 ACTING: Final = frozenset({"user_id", "device_id", "org.matrix.msc3202.device_id"})
-#: A since token with our part, which `UpstreamTokens.write` adds: `<theirs>~<ms>-<seq>-<epoch>`.
-_OUR_PART: Final = re.compile(
-    rb"((?:^|&)(?:at|from|since|to)=[^&]+?)(?:~|%7[Ee])[0-9]+-[0-9]+-[0-9a-f]{8}(?=&|$)"
+#: A since token with our part, which `UpstreamTokens.write` adds.
+_WITH_OURS: Final = re.compile(
+    rb"((?:^|&)(?:at|from|since|to)=[^&]+?)(?:~|%%7[Ee])%b(?=&|$)" % OUR_PART.encode()
 )
 #: Only clients have our tokens.
 _CLIENT: Final = b"/_matrix/client/"
@@ -55,7 +57,7 @@ def query_with(query: str, parameters: Mapping[str, object]) -> str:
 def with_their_tokens(path: bytes, query: bytes) -> bytes:
     """Return the query of a request that is passed on, with the homeserver's own since tokens."""
     may_have_ours = b"-" in query and path.startswith(_CLIENT)
-    return _OUR_PART.sub(rb"\1", query) if may_have_ours else query
+    return _WITH_OURS.sub(rb"\1", query) if may_have_ours else query
 
 
 @lru_cache(1_000)
