@@ -24,6 +24,7 @@ async def test_what_is_saved_is_loaded(database: Database) -> None:
     await store.update([ALICE, BOB], saying({ALICE: b'{"a":1}', BOB: b"{}"}))
     await store.update([ALICE, BOB, CHARLIE], saying({ALICE: b'{"a":2}'}))
     assert await SqlVisibilityStore(database).load() == {ALICE: b'{"a":2}'}
+    assert [await store.of(it) for it in (ALICE, BOB)] == [b'{"a":2}', None]
 
 
 async def test_what_is_kept_is_added_to(database: Database) -> None:

@@ -147,3 +147,19 @@ def test_an_answer_after_a_forgotten_one() -> None:
     answers.clear()
     for viewer in (ALICE, CHARLIE):
         assert answers.cache(viewer, Interest({}), P1, NOW) == NoLongerNamed({BOB}, is_stale=True)
+
+
+def test_an_answer_of_another_node() -> None:
+    """Users whom an answer of another node names are compared with the next answer, beside those of
+    a forgotten one, which keep their positions; not while an answer is in use.
+    """
+    answers = Answers()
+    answers.kept(ALICE, BOB, position=0)
+    elsewhere = Interest({CHARLIE: (ONE,), DORA: (OTHER,)}, (AllUsers("One"),))
+    answers.restore(ALICE, elsewhere)
+    assert answers.last(ALICE) == Interest({BOB: (ONE,)})
+    answers.forget(ALICE)
+    answers.restore(ALICE, elsewhere)
+    ended = answers.cache(ALICE, Interest({BOB: (ONE,), DORA: (OTHER,)}), P1, NOW)
+    assert ended == NoLongerNamed({CHARLIE}, all_users=True, is_stale=True)
+    assert [answers.named_since(ALICE, it) for it in (BOB, DORA)] == [0, P1]

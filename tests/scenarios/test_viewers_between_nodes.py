@@ -168,6 +168,18 @@ async def test_somebody_who_is_named_no_more(land: Land) -> None:
     assert land.believes[BOB] == ("offline", None)
 
 
+async def test_a_viewer_who_was_away_for_long(land: Land) -> None:
+    """A user whom modules ceased to name while the viewer was away is hidden, whichever node the
+    viewer returns to.
+    """
+    land.modules["a"].names = {BOB}
+    await land.alice_polls("a")
+    await land.passes(180)
+    land.modules["a"].names = set()
+    await land.alice_polls("b")
+    assert land.believes[BOB] == ("offline", None)
+
+
 async def test_how_often_modules_are_asked(land: Land) -> None:
     """At the node that a viewer has left the modules are asked for the viewer once more."""
     await land.alice_polls("a")

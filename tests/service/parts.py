@@ -113,6 +113,11 @@ class FakeVisibilityStore:
     async def load(self) -> Mapping[UserId, bytes]:
         return self.contents
 
+    async def of(self, viewer: UserId) -> bytes | None:
+        if not self.works:
+            raise StorageUnavailable("the database is away")
+        return self.contents.get(viewer)
+
     async def begin(self, viewer: UserId, content: bytes) -> bytes:
         return self.contents.setdefault(viewer, content)
 

@@ -152,3 +152,20 @@ async def test_a_viewer_who_does_not_return() -> None:
     run.endings.forget(ALICE)
     await run.memory.save()
     assert store.contents == {}
+
+
+async def test_a_viewer_of_another_node() -> None:
+    """A node finds out whom modules have named for a viewer at another node, unless the database is
+    away.
+    """
+    store = FakeVisibilityStore()
+    a, b = Run(store), Run(store)
+    a.named(ALICE, CHARLIE)
+    await a.memory.save()
+    store.works = False
+    await b.memory.recall(ALICE)
+    assert b.interests.last(ALICE) is None
+    store.works = True
+    for viewer in (ALICE, BOB):
+        await b.memory.recall(viewer)
+    assert (b.interests.last(ALICE), b.interests.last(BOB)) == (Interest({CHARLIE: (ONE,)}), None)

@@ -30,6 +30,12 @@ class SqlVisibilityStore:
             rows = (await connection.execute(select(visibility))).all()
         return {UserId(row.viewer): row.content.encode() for row in rows}
 
+    async def of(self, viewer: UserId) -> bytes | None:
+        wanted = select(visibility.c.content).where(visibility.c.viewer == viewer)
+        async with self._database.read() as connection:
+            content: str | None = (await connection.execute(wanted)).scalar_one_or_none()
+        return None if content is None else content.encode()
+
     async def begin(self, viewer: UserId, content: bytes) -> bytes:
         async with self._database.write() as connection:
             row = {"viewer": viewer, "content": content.decode()}

@@ -123,8 +123,18 @@ class ModuleInterests:
         return NoLongerNamed(missing - unconfirmed.keys(), ended_all, is_stale)
 
     def restore(self, viewer: UserId, interest: Interest) -> None:
-        """Add an answer from before a restart, to be compared with the next one."""
-        self._forgotten[viewer] = _Cached(interest, Timestamp(0), {}, None, {}, ())
+        """Add an answer from before a restart, or of another node, for comparison with the next.
+
+        It adds to a forgotten one; where an answer is in use, nothing is compared with this one.
+        """
+        if viewer in self._cached:
+            return
+        nothing = _Cached(Interest({}), Timestamp(0), {}, None, {}, ())
+        forgotten = self._forgotten.setdefault(viewer, nothing)
+        before = forgotten.interest
+        all_users = dict.fromkeys((*before.all_users, *interest.all_users))
+        named = {**interest.named, **before.named}
+        forgotten.interest = Interest(named, tuple(all_users), before.lost)
 
     def last(self, viewer: UserId) -> Interest | None:
         """Return the answer with which the next one will be compared."""

@@ -312,6 +312,8 @@ class Core:
             router=self.router,
             views=self.views,
             snapshots=self.snapshots,
+            memory=self.memory,
+            clock=self._clock,
             switched_off=switched_off if is_off else None,
             unsure=self.stream.unsure,
             include_offline_users_on_sync=settings.include_offline_users_on_sync,

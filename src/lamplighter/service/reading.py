@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from lamplighter.cluster.positions import BEGINNING
+from lamplighter.clock import Clock, after
+from lamplighter.cluster.positions import BEGINNING, instant_of
 from lamplighter.cluster.stream import Stream
 from lamplighter.delivery.feed import Feed
 from lamplighter.delivery.outbox import Update
@@ -31,6 +32,7 @@ from lamplighter.service.publisher import Publisher
 from lamplighter.service.snapshots import Snapshots
 from lamplighter.service.switched_off import SwitchedOff
 from lamplighter.service.views import (
+    INTEREST_KEPT,
     PresenceAnswer,
     Views,
     everything,
@@ -38,6 +40,7 @@ from lamplighter.service.views import (
     online_or_since,
     since,
 )
+from lamplighter.service.visibility_memory import VisibilityMemory
 
 __all__ = ["MOST_WAITED", "PresenceReader"]
 
@@ -55,6 +58,8 @@ class PresenceReader:
     router: ModuleRouter
     views: Views
     snapshots: Snapshots
+    memory: VisibilityMemory
+    clock: Clock
     #: Answers polls while presence is off; None while it is on.
     switched_off: SwitchedOff | None
     #: The positions at which something may have been told that a crash has undone.
@@ -99,6 +104,8 @@ class PresenceReader:
         at_once = self.news_at_once(viewer, position)
         if at_once is not None:
             return PresenceAnswer(at_once, self.feed.position)
+        if position is not None:
+            await self._recall(viewer, position)
         if position is None or is_ahead:
             return await self.views.read(viewer, everything(BEGINNING))
         if position in self.unsure:  # told, and then lost: of some users nothing else is known
@@ -149,6 +156,16 @@ class PresenceReader:
         await self._caught_up()
         update = await self.views.see(viewer, user_id)
         return (update.state, update.reasons) if update is not None else None
+
+    async def _recall(self, viewer: UserId, position: StreamPosition) -> None:
+        """Find out, where it matters, whom modules named for a viewer at another node.
+
+        A node that a viewer has just left tells all nodes whom it hides from then on.
+        """
+        is_of_long_ago = after(instant_of(position), INTEREST_KEPT) <= self.clock.now()
+        knows = self.stream.is_current or self.views.knows_interest(viewer)
+        if is_of_long_ago and not knows:
+            await self.memory.recall(viewer)
 
     async def _caught_up(self) -> None:
         """Return once everything that has happened so far, on any node, is in the outboxes."""

@@ -6,7 +6,9 @@ is compared with them. An operator changes which rooms count by a restart, too: 
 counted are compared with those that the configuration lets count now.
 
 Several nodes save what they know of one viewer. Each adds the ends that it knows to those that are
-saved, and says whom modules name only if it has asked the modules since it saved last.
+saved, and says whom modules name only if it has asked the modules since it saved last. A viewer who
+returns after a while may have been at another node before: then what is saved of the viewer is
+looked up.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -47,6 +49,9 @@ class VisibilityStore(Protocol):
 
     async def load(self) -> Mapping[UserId, bytes]:
         """Return what was saved; raise `StorageUnavailable`."""
+
+    async def of(self, viewer: UserId) -> bytes | None:
+        """Return what is kept of one viewer, None if nothing is; raise `StorageUnavailable`."""
 
     async def begin(self, viewer: UserId, content: bytes) -> bytes:
         """Keep *content*, unless there is one; return what is kept. Raises `StorageUnavailable`."""
@@ -110,14 +115,20 @@ class VisibilityMemory:
                 self._endings.put(viewer, user_id, position)
             if content.named or content.all_users:
                 self._named[viewer] = len(content.named)
-                named = {
-                    user_id: tuple(map(Module, names)) for user_id, names in content.named.items()
-                }
-                interest = Interest(named, tuple(map(AllUsers, content.all_users)))
-                self._interests.restore(viewer, interest)
+                self._interests.restore(viewer, _interest(content))
         self._endings.take_changed()
         self._rooms = msgspec.json.decode(rooms, type=CountingRooms) if rooms else None
         return self._rooms
+
+    async def recall(self, viewer: UserId) -> None:
+        """Take in whom modules have named for a viewer at other nodes, as far as that is saved."""
+        try:
+            kept = await self._store.of(viewer)
+        except StorageUnavailable as problem:
+            _log.warning("whom a viewer saw elsewhere is unknown", problem=str(problem))
+            return
+        if kept is not None:
+            self._interests.restore(viewer, _interest(_CONTENT.decode(kept)))
 
     async def begin_epoch(self, epoch: StreamEpoch) -> None:
         """Save the epoch of the tokens from now on, unless another node has just saved one.
@@ -181,6 +192,11 @@ class VisibilityMemory:
             content.all_users = tuple(it.module for it in interest.all_users)
             if content.named:
                 self._named[viewer] = len(content.named)
+
+
+def _interest(content: _Content) -> Interest:
+    named = {user_id: tuple(map(Module, names)) for user_id, names in content.named.items()}
+    return Interest(named, tuple(map(AllUsers, content.all_users)))
 
 
 def _newest(
