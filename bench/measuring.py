@@ -99,12 +99,18 @@ class Meter:
         """Measure the block, with the server on its own core."""
         self.cores.part(self.pids.values())
         try:
-            before, began = self._cpu(), perf_counter()
-            yield
-            used = {name: seconds - before[name] for name, seconds in self._cpu().items()}
-            self._used = Usage(used, perf_counter() - began, self.resident)
+            with self.running_anywhere():
+                yield
         finally:
             self.cores.mingle(self.pids.values())
+
+    @contextmanager
+    def running_anywhere(self) -> Iterator[None]:
+        """Measure the block, with the server on all cores."""
+        before, began = self._cpu(), perf_counter()
+        yield
+        used = {name: seconds - before[name] for name, seconds in self._cpu().items()}
+        self._used = Usage(used, perf_counter() - began, self.resident)
 
     @property
     def usage(self) -> Usage:

@@ -16,7 +16,7 @@ from bench.presets import Preset
 from bench.servers.process import Recipe, running
 from bench.stage import Stage
 
-__all__ = ["Row", "measure"]
+__all__ = ["Row", "measure", "reserved_port"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Row:
 
 async def measure(preset: Preset, recipe: Recipe, progress: Progress) -> list[Row]:
     """Measure *preset* on a new server of that *recipe*. Raises `BenchError`."""
-    with TemporaryDirectory(prefix="bench-") as folder, _reserved_port() as port:
+    with TemporaryDirectory(prefix="bench-") as folder, reserved_port() as port:
         address = Address("127.0.0.1", port)
         async with running(recipe, Path(folder), address, preset.load.shape) as pids:
             stage = Stage(
@@ -61,7 +61,7 @@ def _no_garbage() -> Iterator[None]:
 
 
 @contextmanager
-def _reserved_port() -> Iterator[int]:
+def reserved_port() -> Iterator[int]:
     """Give a port on which a server can listen, and hold it against others."""
     with socket.socket() as holder:
         # A server that sets the same two options may bind to the same port.

@@ -1,0 +1,184 @@
+"""100,000 watchers of one presence: `python -m bench.many_watchers`.
+
+The watchers are shared out to as many nodes, and as many processes of this program, as the limit of
+descriptors asks for. All run on one machine. Each watcher has a connection and an account of its
+own, polls as Element does, and shares no room: a module shows user 0 to everybody.
+
+The program prints the memory that each watcher has added to the nodes (Valkey's too), and, for each
+of a few changes, how many watchers were told, after how long, and the CPU time of the nodes.
+"""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Annotated, Final
+
+import msgspec
+import typer
+from sqlalchemy import insert
+
+from bench.clients import ELEMENT
+from bench.errors import BenchError
+from bench.http import Address, connect
+from bench.machine import raise_descriptor_limit, share_cores
+from bench.matrix import put_request
+from bench.measuring import Meter
+from bench.running import reserved_port
+from bench.servers.engines import database_url
+from bench.servers.lamplighter import Nodes
+from bench.servers.process import ROOT, running
+from bench.shapes import Shape
+from bench.watching import PUBLISHER, READY, TOLD, Part, account_of
+from lamplighter.clock import SystemClock
+from lamplighter.database import tables
+from lamplighter.database.adapter import Sharing
+from lamplighter.database.postgresql import open_url
+from lamplighter.homeserver.sql.devices import hash_token
+
+__all__ = ["main", "parts_of"]
+
+#: The connections of a process, with room for what else a process opens.
+_PER_PROCESS: Final = 14_500
+_CHANGES: Final = 5
+#: Rows that are inserted at a time.
+_AT_A_TIME: Final = 5_000
+
+
+def parts_of(watchers: int, per_process: int, port: int) -> list[Part]:
+    """Share the watchers out to processes, each with a node of its own."""
+    count = -(-watchers // per_process)
+    bounds = [watchers * it // count for it in range(count + 1)]
+    return [
+        Part(f"127.0.0.{number}", port, watchers + 1, before + 1, last)
+        for number, (before, last) in enumerate(pairwise(bounds), 1)
+    ]
+
+
+@dataclass(frozen=True)
+class _Process:
+    """A process that watches."""
+
+    process: asyncio.subprocess.Process
+
+    async def expect(self, said: str) -> None:
+        """Return once the process has said so; raise `BenchError` if it says anything else."""
+        assert self.process.stdout is not None
+        line = (await self.process.stdout.readline()).decode()
+        if line != said:
+            raise BenchError(f"a process that watches has ended, after {line!r}")
+
+    def tell(self, line: bytes) -> None:
+        """Write a line of input."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + b"\n")
+
+
+async def _measure(watchers: int, per_process: int) -> None:
+    shape = Shape(watchers + 1, (), (), (PUBLISHER,), shows_one_to_all=True)
+    with TemporaryDirectory(prefix="bench-") as folder, reserved_port() as port:
+        parts = parts_of(watchers, per_process, port)
+        address = Address("127.0.0.1", port)
+        async with running(Nodes(len(parts)), Path(folder), address, shape) as pids:
+            await _store(database_url(Path(folder)), shape.users)
+            meter = Meter(pids, share_cores())
+            before = meter.resident
+            typer.echo(f"{len(parts)} nodes run, with {before / 2**20:.0f} MiB in all")
+            async with _watching(parts) as processes:
+                each = (meter.resident - before) / watchers / 1024
+                typer.echo(f"{watchers} watchers are connected, with {each:.1f} KiB each")
+                await _publish(address, processes, meter, watchers)
+
+
+async def _publish(
+    address: Address, processes: Sequence[_Process], meter: Meter, watchers: int
+) -> None:
+    line = await connect(address)
+    for change in range(_CHANGES):
+        for process in processes:
+            process.tell(b"")
+        with meter.running_anywhere():
+            began = perf_counter()
+            await line.ask(put_request(account_of(PUBLISHER), ELEMENT, str(change)))
+            answered = perf_counter() - began
+            await asyncio.gather(*(it.expect(TOLD) for it in processes))
+            told = perf_counter() - began
+        micros = 1e6 * meter.usage.cpu_seconds / watchers
+        typer.echo(
+            f"change {change}: answered after {answered:.2f} s, all {watchers} told after"
+            f" {told:.1f} s, {micros:.0f} µs of CPU each"
+        )
+    line.abort()
+
+
+async def _store(url: str, users: int) -> None:
+    """Store the users with their devices, as commands beside the nodes do."""
+    now = SystemClock().now()
+    accounts = [account_of(number) for number in range(users)]
+    database = open_url(url, sharing=Sharing.BESIDE)
+    try:
+        for start in range(0, users, _AT_A_TIME):
+            few = accounts[start : start + _AT_A_TIME]
+            people = [
+                {
+                    "user_id": it.user_id,
+                    "created_ts": now,
+                    "is_admin": False,
+                    "is_deactivated": False,
+                }
+                for it in few
+            ]
+            devices = [
+                {"user_id": it.user_id, "device_id": "A", "token_hash": hash_token(it.token)}
+                for it in few
+            ]
+            async with database.write() as connection:
+                await connection.execute(insert(tables.users), people)
+                await connection.execute(insert(tables.devices), devices)
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def _watching(parts: Sequence[Part]) -> AsyncIterator[Sequence[_Process]]:
+    """Run a process for each part; give them once all watchers are connected."""
+    async with AsyncExitStack() as ending:
+        processes = []
+        for part in parts:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "bench.watching"),
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
+            ending.callback(process.kill)
+            processes.append(_Process(process))
+            processes[-1].tell(msgspec.json.encode(part))
+        for it in processes:
+            await it.expect(READY)
+        yield processes
+
+
+def main(
+    watchers: Annotated[int, typer.Option(min=1, help="How many watch.")] = 100_000,
+    per_process: Annotated[
+        int, typer.Option(min=1, help="How many connections a process has.")
+    ] = _PER_PROCESS,
+) -> None:
+    """Let many watchers see one presence, over as many nodes as they need."""
+    raise_descriptor_limit()
+    try:
+        asyncio.run(_measure(watchers, per_process))
+    except BenchError as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(1) from error
+
+
+if __name__ == "__main__":
+    typer.run(main)
