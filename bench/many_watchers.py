@@ -2,7 +2,7 @@
 
 The watchers are shared out to as many nodes, and as many processes of this program, as the limit of
 descriptors asks for. All run on one machine. Each watcher has a connection and an account of its
-own, polls as Element does, and shares no room: a module shows user 0 to everybody.
+own, polls as Element does, and is in one room with 99 others and with user 0, whom all watch.
 
 The program prints the memory that each watcher has added to the nodes (Valkey's too), and, for each
 of a few changes, how many watchers were told, after how long, and the CPU time of the nodes.
@@ -22,7 +22,7 @@ from typing import Annotated, Final
 
 import msgspec
 import typer
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from bench.clients import ELEMENT
 from bench.errors import BenchError
@@ -34,21 +34,31 @@ from bench.running import reserved_port
 from bench.servers.engines import database_url
 from bench.servers.lamplighter import Nodes
 from bench.servers.process import ROOT, running
+from bench.servers.stored import rows_of, stored_account
 from bench.shapes import Shape
-from bench.watching import PUBLISHER, READY, TOLD, Part, account_of
+from bench.watching import PUBLISHER, READY, TOLD, Part
 from lamplighter.clock import SystemClock
 from lamplighter.database import tables
 from lamplighter.database.adapter import Sharing
 from lamplighter.database.postgresql import open_url
-from lamplighter.homeserver.sql.devices import hash_token
 
-__all__ = ["main", "parts_of"]
+__all__ = ["main", "parts_of", "shape_of"]
 
 #: The connections of a process, with room for what else a process opens.
 _PER_PROCESS: Final = 14_500
 _CHANGES: Final = 5
+_IN_A_ROOM: Final = 100
 #: Rows that are inserted at a time.
 _AT_A_TIME: Final = 5_000
+
+
+def shape_of(watchers: int) -> Shape:
+    """Return rooms of up to 100 watchers each, and of the one whom they watch."""
+    everybody = range(1, watchers + 1)
+    rooms = tuple(
+        (PUBLISHER, *everybody[it : it + _IN_A_ROOM]) for it in range(0, watchers, _IN_A_ROOM)
+    )
+    return Shape(watchers + 1, rooms, tuple(everybody), (PUBLISHER,))
 
 
 def parts_of(watchers: int, per_process: int, port: int) -> list[Part]:
@@ -81,12 +91,13 @@ class _Process:
 
 
 async def _measure(watchers: int, per_process: int) -> None:
-    shape = Shape(watchers + 1, (), (), (PUBLISHER,), shows_one_to_all=True)
-    with TemporaryDirectory(prefix="bench-") as folder, reserved_port() as port:
+    shape = shape_of(watchers)
+    with TemporaryDirectory(prefix="bench-") as name, reserved_port() as port:
+        folder, address = Path(name), Address("127.0.0.1", port)
+        async with running(Nodes(1), folder, address, shape):
+            await _store(database_url(folder), shape)
         parts = parts_of(watchers, per_process, port)
-        address = Address("127.0.0.1", port)
-        async with running(Nodes(len(parts)), Path(folder), address, shape) as pids:
-            await _store(database_url(Path(folder)), shape.users)
+        async with running(Nodes(len(parts)), folder, address, shape) as pids:
             meter = Meter(pids, share_cores())
             before = meter.resident
             typer.echo(f"{len(parts)} nodes run, with {before / 2**20:.0f} MiB in all")
@@ -105,42 +116,27 @@ async def _publish(
             process.tell(b"")
         with meter.running_anywhere():
             began = perf_counter()
-            await line.ask(put_request(account_of(PUBLISHER), ELEMENT, str(change)))
+            await line.ask(put_request(stored_account(PUBLISHER), ELEMENT, str(change)))
             answered = perf_counter() - began
             await asyncio.gather(*(it.expect(TOLD) for it in processes))
             told = perf_counter() - began
         micros = 1e6 * meter.usage.cpu_seconds / watchers
         typer.echo(
             f"change {change}: answered after {answered:.2f} s, all {watchers} told after"
-            f" {told:.1f} s, {micros:.0f} µs of CPU each"
+            f" {told:.2f} s, {micros:.0f} µs of CPU each"
         )
     line.abort()
 
 
-async def _store(url: str, users: int) -> None:
-    """Store the users with their devices, as commands beside the nodes do."""
-    now = SystemClock().now()
-    accounts = [account_of(number) for number in range(users)]
+async def _store(url: str, shape: Shape) -> None:
+    """Store everybody of *shape*, beside a node that has made the tables."""
     database = open_url(url, sharing=Sharing.BESIDE)
     try:
-        for start in range(0, users, _AT_A_TIME):
-            few = accounts[start : start + _AT_A_TIME]
-            people = [
-                {
-                    "user_id": it.user_id,
-                    "created_ts": now,
-                    "is_admin": False,
-                    "is_deactivated": False,
-                }
-                for it in few
-            ]
-            devices = [
-                {"user_id": it.user_id, "device_id": "A", "token_hash": hash_token(it.token)}
-                for it in few
-            ]
-            async with database.write() as connection:
-                await connection.execute(insert(tables.users), people)
-                await connection.execute(insert(tables.devices), devices)
+        async with database.write() as connection:
+            for table, rows in rows_of(shape, SystemClock().now()).items():
+                for start in range(0, len(rows), _AT_A_TIME):
+                    await connection.execute(insert(table), rows[start : start + _AT_A_TIME])
+            await connection.execute(update(tables.stream).values(position=1))
     finally:
         await database.close()
 

@@ -20,8 +20,6 @@ class Shape:
     publishers: tuple[int, ...]
     #: Viewer to the users that a module shows to the viewer.
     shown: tuple[tuple[int, tuple[int, ...]], ...] = ()
-    #: Whether a module shows the first user to all others.
-    shows_one_to_all: bool = False
     #: Whether users and rooms are in the database before the server starts.
     is_stored: bool = False
     #: The client of every user, where the protocol is Matrix.

@@ -18,13 +18,13 @@ from bench.clients import ELEMENT
 from bench.http import Address
 from bench.ledger import Ledger
 from bench.machine import share_cores
-from bench.matrix import Account, user_id
 from bench.measuring import Meter
 from bench.party import MatrixWire, connect_all, make_watchers
+from bench.servers.stored import stored_account
 from bench.shapes import Shape
 from bench.stage import Stage
 
-__all__ = ["PUBLISHER", "READY", "TOLD", "Part", "account_of", "watch"]
+__all__ = ["PUBLISHER", "READY", "TOLD", "Part", "watch"]
 
 #: The number of the user whom all watch.
 PUBLISHER: Final = 0
@@ -45,18 +45,13 @@ class Part(msgspec.Struct, frozen=True):
     last: int
 
 
-def account_of(number: int) -> Account:
-    """Return the account of the user of that *number*, with the token that is stored for it."""
-    return Account(number, user_id(number), f"token-{number}")
-
-
 async def watch(part: Part, lines: asyncio.StreamReader, say: Callable[[str], None]) -> None:
     """Connect the watchers of *part*, and say when each change has reached all of them."""
     watching = tuple(range(part.first, part.last + 1))
     ledger = Ledger([frozenset(watching)])
     shape = Shape(part.users, (), watching, (PUBLISHER,), client=ELEMENT)
     stage = Stage(Address(part.host, part.port), Meter({}, share_cores()), _Silent(), MatrixWire())
-    accounts = [account_of(number) for number in range(part.users)]
+    accounts = [stored_account(number) for number in range(part.users)]
     watchers = await make_watchers(stage, accounts, shape, ledger)
     await connect_all(stage, watchers)
     say(READY)

@@ -19,7 +19,6 @@ _ACTIVE_FOR_LONG: Final = {"last_active_granularity": "1h", "idle_timeout": "2h"
 
 #: `PYTHONPATH` holds the top of the project, so servers find it.
 _MODULE: Final = "examples.custom_presence_router.CustomPresenceRouter"
-_ONE_PRESENCE: Final = "bench.servers.one_presence.OnePresence"
 
 
 def presence_for(shape: Shape) -> dict[str, Any]:
@@ -32,7 +31,5 @@ def presence_for(shape: Shape) -> dict[str, Any]:
 
 def modules_for(shape: Shape) -> list[dict[str, Any]]:
     """Return the `modules` list: empty if the shape shows no user to anybody."""
-    if shape.shows_one_to_all:
-        return [{"module": _ONE_PRESENCE, "config": {"watchers": shape.users - 1}}]
     shows = {user_id(viewer): [user_id(it) for it in users] for viewer, users in shape.shown}
     return [{"module": _MODULE, "config": {"shows": shows}}] if shows else []

@@ -1,20 +1,21 @@
 """Users, rooms and presence in the database of a Lamplighter that has not started yet."""
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import create_engine, insert, update
+from sqlalchemy import Table, create_engine, insert, update
 
-from bench.matrix import SERVER_NAME, user_id
+from bench.matrix import SERVER_NAME, Account, user_id
 from bench.shapes import Shape
 from lamplighter.app.storage import Storage
-from lamplighter.clock import SystemClock
+from lamplighter.clock import SystemClock, Timestamp
 from lamplighter.database import tables
+from lamplighter.homeserver.sql.devices import hash_token
 from lamplighter.homeserver.values import MemberState
 from lamplighter.presence.machine import StateSource
 from lamplighter.presence.state import Presence
 
-__all__ = ["store"]
+__all__ = ["rows_of", "store", "stored_account"]
 
 #: Since when nobody has acted, in milliseconds, counted from now: half of those who were online
 #: when the server stopped are idle when it starts.
@@ -26,18 +27,38 @@ def store(data_dir: Path, shape: Shape) -> None:
     Storage.prepare(data_dir)
     now = SystemClock().now()
     engine = create_engine(f"sqlite:///{data_dir / 'lamplighter.db'}")
-    people = [user_id(number) for number in range(shape.users)]
+    try:
+        with engine.begin() as connection:
+            for table, content in {**rows_of(shape, now), **_presence(shape, now)}.items():
+                connection.execute(insert(table), content)
+            connection.execute(update(tables.stream).values(position=1))
+    finally:
+        engine.dispose()
+
+
+def stored_account(number: int) -> Account:
+    """Return the account of the user of that *number*, with the token of the stored device."""
+    return Account(number, user_id(number), f"token-{number}")
+
+
+def rows_of(shape: Shape, now: Timestamp) -> dict[Table, list[dict[str, Any]]]:
+    """Return the rows of the users of *shape* with a device each, their rooms and memberships."""
+    people = [stored_account(number) for number in range(shape.users)]
     rooms = [f"!room{number}:{SERVER_NAME}" for number in range(len(shape.rooms))]
-    rows = {
+    return {
         tables.users: [
-            {"user_id": it, "created_ts": now, "is_admin": False, "is_deactivated": False}
+            {"user_id": it.user_id, "created_ts": now, "is_admin": False, "is_deactivated": False}
+            for it in people
+        ],
+        tables.devices: [
+            {"user_id": it.user_id, "device_id": "A", "token_hash": hash_token(it.token)}
             for it in people
         ],
         tables.rooms: [{"room_id": it, "last_position": 1} for it in rooms],
         tables.memberships: [
             {
                 "room_id": room_id,
-                "user_id": people[member],
+                "user_id": people[member].user_id,
                 "membership": MemberState.JOIN,
                 "since_position": 1,
                 "since_ts": now,
@@ -45,9 +66,14 @@ def store(data_dir: Path, shape: Shape) -> None:
             for room_id, members in zip(rooms, shape.rooms, strict=True)
             for member in members
         ],
+    }
+
+
+def _presence(shape: Shape, now: Timestamp) -> dict[Table, list[dict[str, Any]]]:
+    return {
         tables.presence: [
             {
-                "user_id": it,
+                "user_id": user_id(number),
                 "state": str(Presence.OFFLINE if number % 2 else Presence.ONLINE),
                 "word": StateSource.DEVICES.name,
                 "last_active_ts": now - _QUIET_FOR[number % 4 // 2],
@@ -57,13 +83,6 @@ def store(data_dir: Path, shape: Shape) -> None:
                 "currently_active": False,
                 "position": number + 1,
             }
-            for number, it in enumerate(people)
+            for number in range(shape.users)
         ],
     }
-    try:
-        with engine.begin() as connection:
-            for table, content in rows.items():
-                connection.execute(insert(table), content)
-            connection.execute(update(tables.stream).values(position=1))
-    finally:
-        engine.dispose()
