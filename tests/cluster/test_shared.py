@@ -379,3 +379,19 @@ async def test_one_consumer(world: World) -> None:
     """A stream has one consumer."""
     with pytest.raises(RuntimeError):
         world.stream.hand_to(lambda _position, _entry: None)
+
+
+async def test_how_fresh_it_is() -> None:
+    """What a node has read is fresh for 20 ms, if it had been told as lately when it was read."""
+    world = World()
+    lease = await world.begin()
+    for late, fresh in ((0, [True, False]), (19, [True, False]), (20, [False, False])):
+        world.clock.advance(seconds=1)
+        assert not world.stream.is_fresh
+        world.stream.append(Idle())
+        await turns_until_idle()
+        world.clock.advance(milliseconds=late)
+        await world.read(lease)
+        found = [world.stream.is_fresh]
+        world.clock.advance(milliseconds=20)
+        assert [*found, world.stream.is_fresh] == fresh

@@ -144,6 +144,7 @@ async def test_a_status_after_a_log_out(url: str, tmp_path: Path) -> None:
         logs["b"].way = Way.SILENT
         elsewhere = Client(a.http, bob.user_id, bob.device_id, bob.access_token)
         await elsewhere.log_out()
+        clock.advance(milliseconds=20)
         setting = asyncio.ensure_future(bob.set_status("online", "after the log-out"))
         await turns()
         logs["b"].way = Way.OPEN

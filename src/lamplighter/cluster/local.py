@@ -41,6 +41,10 @@ class LocalStream:
     def is_current(self) -> bool:
         return True
 
+    @property
+    def is_fresh(self) -> bool:
+        return True
+
     async def catch_up(self) -> None:
         """There is no other node."""
 

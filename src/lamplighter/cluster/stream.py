@@ -48,6 +48,10 @@ class Stream(Protocol):
     def is_current(self) -> bool:
         """Whether the consumer has had every entry that there is: always on a single node."""
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the consumer has had, some milliseconds ago, every entry that there was then."""
+
     async def catch_up(self) -> None:
         """Return once the consumer has had every entry that was appended anywhere before the call.
 

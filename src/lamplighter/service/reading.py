@@ -76,6 +76,11 @@ class PresenceReader:
         """Whether an answer that does not wait has to ask first where the stream ends."""
         return not self.stream.is_current and self.switched_off is None
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether this node has heard some milliseconds ago of all that had happened by then."""
+        return self.stream.is_fresh or self.switched_off is not None
+
     async def read_first(
         self, viewer: UserId, position: StreamPosition | None = None
     ) -> PresenceAnswer:

@@ -67,7 +67,7 @@ class PresenceStatus:
         """
         try:
             now, requester = self.clock.now(), None
-            if not self.reader.asks_first:  # else another node may have heard of a log-out
+            if self.reader.is_fresh:  # else another node may have heard of a log-out
                 requester = self.authenticator.requester_in_use(exchange, now)
             if requester is None:
                 head = RequestHead(exchange.headers, exchange.peer)
