@@ -21,7 +21,7 @@ from typing import Final
 
 import structlog
 
-from lamplighter.clock import Clock, Timestamp, after, next_turn, within
+from lamplighter.clock import Clock, milliseconds, next_turn, within
 from lamplighter.cluster.entries import Changed, Entry, Forgotten, Idle, Refreshed
 from lamplighter.cluster.log import Lease, Log, ToldToAll
 from lamplighter.cluster.partitions import partition_of
@@ -39,8 +39,11 @@ _log = structlog.get_logger(__name__)
 
 #: A request that must hold everything waits so long for what this node has not read yet.
 MOST_BEHIND: Final = timedelta(seconds=1)
-#: What was read so lately is taken for what there is, where a later entry does little harm.
+#: A node that has read what was told so lately is taken for one that has read everything, where
+#: what it misses does little harm.
 _FRESH: Final = timedelta(milliseconds=20)
+#: Positions that are further ahead of the clock do not tell when they were given: it was set back.
+_AHEAD: Final = timedelta(seconds=1)
 #: One record has at most this many entries.
 _MOST_ENTRIES: Final = 1_000
 _IDLE: Final = Idle()
@@ -75,8 +78,6 @@ class SharedStream:
         self._clock = clock
         self._log = log
         self._position = self._read = position
-        #: When the consumer was last handed what had just been told.
-        self._current_at = Timestamp(0)
         self._as_owned: Callable[[Iterable[UserId]], Sequence[TrackedUser]] = lambda _users: ()
         self._follow: Callable[[Sequence[TrackedUser]], None] = lambda _users: None
         self._failed = failed
@@ -110,7 +111,8 @@ class SharedStream:
 
     @property
     def is_fresh(self) -> bool:
-        return self._clock.now() < after(self._current_at, _FRESH)
+        age = self._clock.now() - instant_of(self._read)
+        return -milliseconds(_AHEAD) < age < milliseconds(_FRESH)
 
     def hand_to(self, consumer: Consumer) -> None:
         if self._consumer is not None:
@@ -204,7 +206,6 @@ class SharedStream:
     def take_in(self, record: ToldToAll) -> None:
         """Hand the entries of a record to the consumer; raise `ClusterRefused` for a later form."""
         content = decode_record(record.payload)
-        self._note_age(record.position)
         self.records_read += 1
         is_mine = record.by == self._lease and bool(self._away)
         thens = [it.then for it in self._away.popleft()] if is_mine else [None] * record.count
@@ -222,7 +223,6 @@ class SharedStream:
         """Hand *entry* over for what the log has at *position*, which no node has appended."""
         assert self._consumer is not None  # the node begins to read when it is wired
         self.records_read += 1
-        self._note_age(position)
         self._position = self._read = position
         self._consumer(position, entry)
         self._let_go()
@@ -237,12 +237,6 @@ class SharedStream:
         else:
             assert self._consumer is not None  # the node begins to read when it is wired
             self._consumer(self.advance(), entry)
-
-    def _note_age(self, position: StreamPosition) -> None:
-        """Note whether what is read was told just now: a node that lags reads what is older."""
-        now = self._clock.now()
-        if now < after(instant_of(position), _FRESH):
-            self._current_at = now
 
     def _let_go(self) -> None:
         for reached, position in self._awaited.items():
