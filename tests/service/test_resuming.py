@@ -12,6 +12,7 @@ from lamplighter.cluster.positions import at_time
 from lamplighter.ids import RoomId, StreamPosition, UserId
 from lamplighter.ports import MembershipChange
 from lamplighter.routing.interest import SharedRooms
+from tests.cluster.memory_log import Way
 from tests.routing.people import ALICE, BOB, CHARLIE
 from tests.service.nodes import Cluster, Node
 
@@ -26,6 +27,8 @@ class OneRoom(Cluster):
     def __init__(self) -> None:
         super().__init__()
         self.stored: dict[UserId, Timestamp] = {}
+        #: What a node hears of what is stored, when the log has lost its data.
+        self.unheard: list[bytes] = []
 
     def rooms(self, name: str) -> SharedRooms:
         rooms = SharedRooms(lambda _room_id: True, None)
@@ -35,6 +38,10 @@ class OneRoom(Cluster):
 
     def memberships_in(self, news: bytes) -> Sequence[MembershipChange]:
         return [msgspec.msgpack.decode(news, type=MembershipChange)]
+
+    def stream_lost(self, name: str) -> None:
+        for news in self.unheard:
+            self.hear(name, news)
 
     def hear(self, name: str, news: bytes) -> None:
         node = self.nodes[name]
@@ -150,3 +157,25 @@ async def test_a_leave_that_is_told_late(cluster: OneRoom) -> None:
     await cluster.passes(1)
     await cluster.tell(stored)
     assert await told(node, ALICE, before) == {BOB: "offline"}
+
+
+async def test_what_one_node_heard_when_the_log_was_lost(cluster: OneRoom) -> None:
+    """A join that one node found in the database after the log lost its data, and another did not
+    find, counts from where it is told: the other has given tokens.
+    """
+    await cluster.move(ALICE, joined=True)
+    a, b = cluster.nodes["a"], await cluster.start("b")
+    await cluster.passes(60)
+    cluster.server.lose_data()
+    a.log.way = Way.CLOSED
+    stored = cluster.write(BOB, joined=True)
+    cluster.unheard = [stored]
+    await cluster.passes(6)
+    cluster.unheard = []
+    a.log.way = Way.OPEN
+    await cluster.passes(2)
+    a.set(CHARLIE, "between")
+    await cluster.passes(1)
+    between = await token(a, ALICE)
+    await cluster.tell(stored)
+    assert await told(b, ALICE, between) == await told(a, ALICE, between) == {BOB: "online"}

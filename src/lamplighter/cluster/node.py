@@ -83,9 +83,16 @@ class Ownership(Protocol):
         """Learn whose leases live, at each renewal."""
 
     async def log_lost(self) -> Entry:
-        """Catch up with the database: the log has lost its data, perhaps some that were unread.
+        """Read from the database what was unread when the log lost its data.
 
-        Returns what follows for the consumer of the stream. Raises `ClusterUnavailable`.
+        Returns what follows for the consumer of the stream, where the log begins anew. Raises
+        `ClusterUnavailable`.
+        """
+
+    async def catch_up(self) -> None:
+        """Hear there what was written and unheard when the log lost its data.
+
+        Raises `ClusterUnavailable`.
         """
 
 
@@ -173,6 +180,7 @@ class ClusterNode:
 
     async def log_lost(self, standing: ClusterStanding) -> None:
         self._stream.go_on_after(standing.complete_after, await self._ownership.log_lost())
+        await self._ownership.catch_up()
 
     def ended(self, error: ClusterUnavailable) -> None:
         if self._giving is not None:

@@ -9,7 +9,9 @@ every node says again which of their devices poll, and what waits is said to the
 """
 
 import asyncio
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -168,13 +170,13 @@ class Owners:
         self.waiting.say_again(dead, self._other_owner)
 
     async def log_lost(self) -> Entry:
-        try:
-            missed = await self.users.log_lost()
-            await self.resuming.log_lost()
-        except StorageUnavailable as error:
-            raise ClusterUnavailable("what the log has lost cannot be read") from error
         self._has_missed = True
-        return missed
+        with _as_unavailable():
+            return await self.users.log_lost()
+
+    async def catch_up(self) -> None:
+        with _as_unavailable():
+            await self.resuming.log_lost(self.stream.read_until)
 
     # --------------------------------------------------------------------------------------
 
@@ -210,6 +212,14 @@ class Owners:
             else:
                 self.connections.repeat(lambda _user_id: True)
                 return
+
+
+@contextmanager
+def _as_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except StorageUnavailable as error:
+        raise ClusterUnavailable("what the log has lost cannot be read") from error
 
 
 def _outcome(saving: "asyncio.Future[None]") -> Outcome:

@@ -29,8 +29,8 @@ from lamplighter.service.memberships import RoomVisibility
 
 __all__ = ["Resuming"]
 
-#: What is stored is told so soon, even if whoever has stored it is dead.
-_TOLD_WITHIN: Final = timedelta(seconds=5)
+#: What is stored is told so soon, even if whoever has stored it is dead, and others were cut off.
+_TOLD_WITHIN: Final = timedelta(seconds=30)
 
 
 @dataclass(eq=False)
@@ -69,11 +69,13 @@ class Resuming:
         if self.hearing is not None:
             self.hearing.heard(position, news)
 
-    async def log_lost(self) -> None:
-        """Catch up: the log has lost its data, and this node may have missed what was told last.
+    async def log_lost(self, position: StreamPosition) -> None:
+        """Hear what is stored and unheard: the log has lost its data, and begins at *position*.
 
-        Raises `StorageUnavailable`.
+        As at a start, another node may not have heard it, and have given tokens. Then it is told
+        in a moment, and counts from there. Raises `StorageUnavailable`.
         """
+        self._until = at_time(after(instant_of(position), _TOLD_WITHIN))
         if self.hearing is not None:
             await self.hearing.stream_lost()
 
