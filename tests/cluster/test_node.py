@@ -403,7 +403,13 @@ async def test_the_log_loses_its_data(world: World) -> None:
     world.server.lose_data()
     await world.passes(3)
     assert (a.ended, await world.owners()) == ([], {"a": set(ALL_PARTITIONS)})
-    assert [it[0] for it in a.ownership.take()] == ["ended", "log lost", "catches up", "began", "owned"]
+    assert [it[0] for it in a.ownership.take()] == [
+        "ended",
+        "log lost",
+        "catches up",
+        "began",
+        "owned",
+    ]
     await a.log.say(a.lease, a.lease, [b"3"])
     await turns_until_idle()
     assert a.ownership.take() == [("heard", "a", b"3")]

@@ -66,6 +66,7 @@ FORMS: Final = {
     "LateAnswer": "7e6633d2277f",
     "Abandoned": "4ae815f0cb87",
     "Refreshed": "51ca21d4476c",
+    "ReadAgain": "f86b58e75d76",
     "Forgotten": "9d9ae7bbfce6",
     "Joined": "c80d08c5e518",
     "CeasedToCount": "c037df5d77d6",

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from lamplighter.presence.events import Syncing
 from lamplighter.presence.state import Presence
 from lamplighter.service.witness import Published
 from tests.cluster.memory_log import Way
+from tests.routing.callbacks import answering
 from tests.routing.people import ALICE, BOB
 from tests.service.nodes import Cluster
 from tests.service.parts import PHONE
@@ -286,6 +288,40 @@ async def test_what_a_node_has_missed_is_lost(cluster: Cluster) -> None:
         await cluster.passes(0.25)
         told = {node.sees(ALICE, BOB) for node in (owner, other)}
         assert told <= {("nothing", None), ("online", "acknowledged")}
+
+
+async def test_what_a_node_has_missed_is_altered(cluster: Cluster) -> None:
+    """What a node reads from the database after a loss is told only as modules alter it."""
+
+    async def hide_message(states: Any) -> object:
+        return {ALICE: {it.copy_and_replace(status_msg=None) for it in states}}
+
+    owner = cluster.owner_of(BOB)
+    other = cluster.other_than(owner)
+    for node in (owner, other):
+        registrations = node.core.swap.prepare()
+        registrations.register("Hides", hide_message, answering(set()))
+        node.core.swap.adopt(registrations)
+        node.core.feed.open(ALICE)
+    told: list[str | None] = []
+
+    def note(published: Published) -> None:
+        told.extend(it.state.status_msg for it in published.deliveries if ALICE in it.recipients)
+
+    other.core.witnesses.observe(note)
+    position = other.core.feed.position
+    other.log.way = Way.CLOSED
+    saving = owner.set(BOB, "hidden")
+    await cluster.passes(1)
+    assert saving.done()
+    cluster.server.lose_data()
+    other.log.way = Way.OPEN
+    await cluster.passes(5)
+    assert other.knows(BOB) == ("online", "hidden")
+    assert set(told) <= {None}
+    reading = asyncio.ensure_future(other.core.reader.read_since(ALICE, position))
+    await cluster.passes(1)
+    assert [it.state.status_msg for it in (await reading).updates] == [None]
 
 
 async def test_the_database_is_away_when_the_log_is_lost(cluster: Cluster) -> None:

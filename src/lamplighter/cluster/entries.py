@@ -55,6 +55,7 @@ __all__ = [
     "ModulesHeld",
     "ModulesSwapped",
     "ModulesTried",
+    "ReadAgain",
     "Refreshed",
     "ReloadAsked",
     "ReloadCalledOff",
@@ -101,6 +102,15 @@ class Abandoned(msgspec.Struct, frozen=True, tag=True):
 
 class Refreshed(msgspec.Struct, frozen=True, tag=True):
     """Users whose states differ in nothing that is announced, as the time of an activity."""
+
+    states: tuple[UserPresenceState, ...]
+
+
+class ReadAgain(msgspec.Struct, frozen=True, tag=True):
+    """States that a node has read from the database, after the log lost its data.
+
+    The modules were not asked about them: every viewer of the node is answered from scratch.
+    """
 
     states: tuple[UserPresenceState, ...]
 
@@ -254,6 +264,7 @@ Entry: TypeAlias = (
     | LateAnswer
     | Abandoned
     | Refreshed
+    | ReadAgain
     | Forgotten
     | Joined
     | Left

@@ -20,6 +20,7 @@ from lamplighter.cluster.entries import (
     Changed,
     Forgotten,
     LateAnswer,
+    ReadAgain,
     Refreshed,
 )
 from lamplighter.delivery.feed import Feed
@@ -128,6 +129,12 @@ class Announcing:
         """Take in states that are delivered to nobody."""
         for state in entry.states:
             self.roster.refreshed(state)
+
+    def read_again(self, position: StreamPosition, entry: ReadAgain) -> None:
+        """Take in states about which no module was asked: nobody is told them as they are."""
+        for state in entry.states:
+            self.roster.changed(state, position)
+        self.feed.renew(self.feed.viewers.keys())
 
     def forgotten(self, _position: StreamPosition, entry: Forgotten) -> None:
         """Forget a user, and what is stored of the user."""

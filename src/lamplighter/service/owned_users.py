@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Final
 
 from lamplighter.clock import Clock, Timestamp, after
-from lamplighter.cluster.entries import Abandoned, Changed
+from lamplighter.cluster.entries import Abandoned, ReadAgain
 from lamplighter.cluster.log import Lease, PartitionId
 from lamplighter.cluster.partitions import partition_of
 from lamplighter.cluster.positions import at_time, instant_of
@@ -135,7 +135,7 @@ class OwnedUsers:
         for event in self._vouchers.died(dead.__contains__):
             self.intake.decide(event)
 
-    async def log_lost(self) -> Changed:
+    async def log_lost(self) -> ReadAgain:
         """Learn that the log has lost its data; raise `StorageUnavailable`.
 
         Returns what owners have saved, and this node has not read: nobody will tell it that again
@@ -147,10 +147,7 @@ class OwnedUsers:
         newer.sort(key=attrgetter("position"))
         self.tracker.restore([it.user for it in newer], self.clock.now())
         self.tracker.hand_over({it.user.state.user_id for it in newer}.__contains__)
-        states = [it.user.state for it in newer]
-        before = (self.roster.get(UserId(it.user_id)) for it in states)
-        changes = zip(before, states, strict=True)
-        return Changed(tuple(Change(*it, ChangeReason.FORCED) for it in changes), {}, {})
+        return ReadAgain(tuple(it.user.state for it in newer))
 
     def _told_again(self, are_theirs: Callable[[UserId], bool]) -> list[Change]:
         """Return the changes that other nodes may have missed when the log lost its data."""

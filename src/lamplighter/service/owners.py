@@ -69,8 +69,6 @@ class Owners:
     _lease: Lease | None = field(init=False, default=None)
     _owners: dict[PartitionId, Lease] = field(init=False, default_factory=dict)
     _held: set[PartitionId] = field(init=False, default_factory=set)
-    #: Whether the log has lost its data since the last lease.
-    _has_missed: bool = field(init=False, default=False)
     #: The leases that this node has heard of, and that did not live at the last renewal.
     _missing: AbstractSet[Lease] = field(init=False, default=frozenset())
 
@@ -106,9 +104,6 @@ class Owners:
         self._lease = lease
         self.messages.begin(lease)
         self.feed.admit_all()
-        if self._has_missed:  # so it has missed what modules have shown to whom
-            self._has_missed = False
-            self.feed.renew(self.feed.viewers.keys())
         self.background.run(self._repeat(lease))
 
     def ended(self) -> None:
@@ -170,7 +165,6 @@ class Owners:
         self.waiting.say_again(dead, self._other_owner)
 
     async def log_lost(self) -> Entry:
-        self._has_missed = True
         with _as_unavailable():
             return await self.users.log_lost()
 
