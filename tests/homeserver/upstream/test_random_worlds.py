@@ -16,6 +16,8 @@ LOBBY, SIDE = "!lobby:demo", "!side:demo"
 NAMES = ("alice", "bob", "carol")
 #: Who is always in the lobby; everybody may be in the other room.
 AT_LOBBY = ("alice", "bob")
+#: Is always in the other room, and was never heard of. After a restart such users may be told, too.
+NOBODY = "@nobody:demo"
 
 Step = tuple[str, str, int]
 
@@ -55,7 +57,10 @@ class Person:
         messages = answer.content.get("to_device", {}).get("events", [])
         self.to_device += [it["content"]["number"] for it in messages]
         for event in answer.content.get("presence", {}).get("events", []):
-            assert event["sender"] in {f"@{it}:demo" for it in NAMES}
+            whom, presence = event["sender"], event["content"]["presence"]
+            assert (whom, presence) == (NOBODY, "offline") or whom in {
+                f"@{it}:demo" for it in NAMES
+            }
 
 
 @dataclass
@@ -164,10 +169,12 @@ class World:
             lobby = [it for it in small.events.values() if it["room_id"] == LOBBY]
             assert person.lobby == [it["event_id"] for it in lobby if user_id in it["to"]]
             assert person.to_device == self.sent.get(name, [])
+            at_side = {it.get("state_key") for it in small.events.values() if it["room_id"] == SIDE}
+            assert NOBODY not in person.client.beliefs or user_id in at_side
             for other in NAMES:
                 other_id = f"@{other}:demo"
-                at_side = {user_id, other_id} <= set(side) and len(side) <= self.largest_room
-                shared = {name, other} <= set(AT_LOBBY) or at_side
+                at_both = {user_id, other_id} <= set(side) and len(side) <= self.largest_room
+                shared = {name, other} <= set(AT_LOBBY) or at_both
                 sees = other_id in person.client.beliefs and person.client.sees(other_id)
                 assert sees == (shared or name == other), (name, other, side)
                 if sees:

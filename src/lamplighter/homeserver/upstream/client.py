@@ -68,7 +68,7 @@ def connect_to(url: HomeserverUrl) -> Connect:
 class UpstreamExchange:
     """A request that is being sent, and its answer.
 
-    `send` sends parts of the body, and `end` its end. `head` and `read` return parts of the answer
+    `send` sends more of the body, and `end` its end. `head` and `read` return parts of the answer
     as they come. In any case the caller calls `close` at last: an answer that has not come to its
     end costs the connection.
     """
@@ -227,21 +227,24 @@ class UpstreamClient:
         length: int | None = None,
         body: bytes = b"",
         *,
+        is_whole: bool,
         time_limit: timedelta,
     ) -> UpstreamExchange:
         """Send a request whose body has *length* bytes, or is `CHUNKED`; None is no body.
 
         *fields* are headers, of which `fields` has made them.
-        *body* is its beginning, and the caller sends the rest of it. *time_limit* is how long the
-        caller waits for the head of the answer, or for all of it, once there is a connection.
+        *body* is its beginning; unless it *is_whole*, the caller sends the rest. *time_limit* is
+        how long the caller waits for the head of the answer, once there is a connection.
         """
         data = self._head(method, target, fields, length)
         if body:
             data += chunk(body) if length == CHUNKED else body
+        if is_whole and length == CHUNKED:
+            data += CHUNKED_END
         idle = self._take_idle()
         repeats = idle is not None and method in _SAFE and not length
         connection = idle or await self.connected(time_limit)
-        connection.begin(method, data, is_whole=len(body) == (length or 0))
+        connection.begin(method, data, is_whole=is_whole)
         return UpstreamExchange(
             self,
             connection,

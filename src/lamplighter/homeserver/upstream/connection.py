@@ -262,8 +262,9 @@ class UpstreamConnection(asyncio.Protocol):
             raise self.problem
 
     def _wake(self) -> None:
-        if self._waiter is not None:
-            finish(self._waiter)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            finish(waiter)
 
     def _read_on(self) -> None:
         transport = self._transport

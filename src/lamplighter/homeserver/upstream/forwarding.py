@@ -102,9 +102,7 @@ class Forwarding:
         exchange, is_whole = await self._open(scope, query, receive)
         upload: asyncio.Task[None] | None = None
         try:
-            if is_whole:
-                exchange.end()
-            else:
+            if not is_whole:
                 upload = asyncio.ensure_future(_upload(receive, exchange))
             status, headers = await exchange.head()
             if watching is not None:
@@ -141,6 +139,7 @@ class Forwarding:
             self._fields_of(headers, _peer(scope), scope["scheme"]),
             length,
             body,
+            is_whole=is_whole,
             time_limit=_TO_ANSWER,
         )
         return exchange, is_whole

@@ -121,9 +121,10 @@ class AsgiCycle:
         server.running.add(self)
         try:
             await server.application(scope, self._receive, self._send)
-            if not self._is_finished and not self._has_left:
-                raise RuntimeError("the application has returned without a whole answer")
-            is_whole = self._response.is_whole
+            if not self._is_finished:
+                if not self._has_left:
+                    raise RuntimeError("the application has returned without a whole answer")
+                is_whole = self._response.is_whole
         except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
             is_whole = self._fail(scope["path"], error)
         except asyncio.CancelledError:
@@ -132,7 +133,8 @@ class AsgiCycle:
             is_whole = self._is_finished or self._fail(scope["path"], ShuttingDown())
         finally:
             server.running.discard(self)
-            self._finish(is_whole=is_whole)
+            if not self._is_finished:
+                self._finish(is_whole=is_whole)
 
     def _fail(self, path: str, error: Exception) -> bool:
         """Answer that the request failed, if the answer has not begun; return whether it is so."""
@@ -146,10 +148,9 @@ class AsgiCycle:
         return True
 
     def _finish(self, *, is_whole: bool) -> None:
-        if not self._is_finished:
-            self._is_finished = True
-            self._news.set()
-            self._connection.ended(self._request, is_whole=is_whole)
+        self._is_finished = True
+        self._news.set()
+        self._connection.ended(self._request, is_whole=is_whole)
 
     def _scope(self) -> Scope:
         request, transport = self._request, self._connection.transport
