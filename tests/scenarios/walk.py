@@ -204,13 +204,18 @@ async def _calls_of(begin: World, kind: Client, watchers: int, step: Step) -> Co
     return calls
 
 
-async def calls_for_one_more(kind: Client, step: Step, begin: World = watched) -> dict[str, float]:
-    """Return the calls that one more watcher adds to *step*."""
+async def calls_for_one_more(kind: Client, step: Step, begin: World = watched) -> dict[str, int]:
+    """Return the calls that one more watcher adds to *step*.
+
+    A function that is not called for each of them does not count: timers and threads cause such
+    calls, more in one world than in another.
+    """
     few, many = [await _calls_of(begin, kind, number, step) for number in (_FEW, 2 * _FEW)]
-    return {it: (many[it] - few[it]) / _FEW for it in many if many[it] != few[it]}
+    added = {it: (many[it] - few[it]) // _FEW for it in many}
+    return {it: count for it, count in added.items() if count > 0}
 
 
-def in_python(calls: Mapping[str, float]) -> float:
+def in_python(calls: Mapping[str, int]) -> int:
     """Return how many of *calls* are of functions in Python."""
     return sum(count for name, count in calls.items() if not name.startswith("*"))
 
@@ -221,9 +226,9 @@ async def print_walks(names: Sequence[str], begin: World = watched) -> None:
         for step in (Watched.change_and_poll, Watched.idle_turn):
             calls = await calls_for_one_more(CLIENTS[name], step, begin)
             ours, all_ = in_python(calls), sum(calls.values())
-            lines = [f"{name}, {step.__name__}: {ours:.2f} in Python, {all_ - ours:.2f} built-in"]
+            lines = [f"{name}, {step.__name__}: {ours} in Python, {all_ - ours} built-in"]
             for it, count in sorted(calls.items(), key=lambda pair: (pair[0][0] == "*", -pair[1])):
-                lines.append(f"  {count:6.2f} {it}")
+                lines.append(f"  {count:4} {it}")
             sys.stdout.write("\n".join([*lines, ""]))
 
 
