@@ -50,8 +50,9 @@ class ChaosCluster:
     ) -> None:
         self._folder, self._postgres, self._valkey = folder, postgres, valkey
         self._database, self._diary, self._http = postgres_url, diary, http
-        #: From when to when nodes have started.
-        self.starts: list[tuple[float, float]] = []
+        #: When all nodes died with all data of Valkey, and when the last node that was ready ended.
+        self.blackouts: list[float] = []
+        self.darknesses: list[float] = []
         self._ready: set[str] = set()
         self.nodes: dict[str, ServerProcess] = {}
         self.links: dict[str, Link] = {}
@@ -88,17 +89,18 @@ class ChaosCluster:
         while not self._is_over:
             node.launch()
             self._diary.note(f"node {name} is started")
-            starting = asyncio.ensure_future(self._learn_of_start(name, instant()))
+            starting = asyncio.ensure_future(self._learn_of_start(name))
             ended = await self._ended(node)
             starting.cancel()
+            if self._ready == {name}:
+                self.darknesses.append(instant())
             self._ready.discard(name)
             self._look_at(name, ended)
             await pause(0.5)
 
-    async def _learn_of_start(self, name: str, began: float) -> None:
+    async def _learn_of_start(self, name: str) -> None:
         while (await self._ask("GET", f"{self.nodes[name].url}/ready"))[0] != 200:
             await pause(0.1)
-        self.starts.append((began, instant()))
         self._ready.add(name)
         self._diary.note(f"node {name} is ready")
 
@@ -155,6 +157,7 @@ class ChaosCluster:
     async def _disturb_valkey(self, what: str, lasts: float) -> None:
         """Let Valkey end for a while, perhaps without its data, and perhaps all nodes with it."""
         if what == "blackout":
+            self.blackouts.append(instant())
             for node in self.nodes.values():
                 self._signal(node, signal.SIGKILL)
         if what != "valkey":
@@ -170,13 +173,18 @@ class ChaosCluster:
 
     # --- what an operator asks ------------------------------------------------------------
 
-    async def all_ready(self) -> None:
-        """Return once every node is ready."""
-        while len(self._ready) < len(NAMES):
+    async def all_ready(self, within: float) -> None:
+        """Return once every node is ready; it is a problem if that takes so many seconds."""
+        until = instant() + within
+        while not await self._are_ready():
+            if instant() > until:
+                self.problems.append(f"only {sorted(self._ready)} of the nodes are ready")
+                return
             await pause(0.1)
-        for url in self.urls:
-            while (await self._ask("GET", f"{url}/ready"))[0] != 200:
-                await pause(0.1)
+
+    async def _are_ready(self) -> bool:
+        answers = [await self._ask("GET", f"{url}/ready") for url in self.urls]
+        return len(self._ready) == len(NAMES) and all(status == 200 for status, _ in answers)
 
     async def reload(self, random: Random) -> str:
         """Ask some node to reload the modules of all; return what it answers, empty if it did."""

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from random import Random  # noqa: TID251 - seeded: each person does the same in the same order
 from typing import Final
 
 from lamplighter.ids import RoomId
+from tests.chaos.client import Refused
 from tests.chaos.diary import Diary
 from tests.chaos.oracle import Oracle, Problem
 from tests.chaos.passing import instant, pause
@@ -47,12 +49,13 @@ class Life:
         self._calm.set()
 
     async def live(self) -> None:
-        """Act until it is calm."""
+        """Act until it is calm, or an answer is wrong."""
         self._calm.clear()
-        while not self._calm.is_set():
-            await self._wait(self._random.expovariate(1 / _IDLES))
-            if not self._calm.is_set():
-                await self._random.choice(self._acts)()
+        with suppress(Refused):
+            while not self._calm.is_set():
+                await self._wait(self._random.expovariate(1 / _IDLES))
+                if not self._calm.is_set():
+                    await self._random.choice(self._acts)()
 
     async def move(self, room_id: RoomId, verb: str) -> None:
         """Join or leave a room, whatever it takes."""
@@ -67,8 +70,10 @@ class Life:
         self._note(f"{verb} {room_id}: done", room_id)
 
     async def _put(self) -> None:
-        number, status = await self.person.put()
-        self._note(f"sets the status {number}: {status}")
+        url = self._random.choice(self.person.client.urls)
+        self._note(f"sets the status {self.person.next_number} at {url}")
+        number, status = await self.person.put(url)
+        self._note(f"has set the status {number}: {status}")
 
     async def _move(self) -> None:
         room_id = self._random.choice(self._rooms)

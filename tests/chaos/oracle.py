@@ -7,6 +7,7 @@ late, of more. A GET of presence has no such allowance: it contains what was ack
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final, TypeAlias
 
 from lamplighter.ids import UserId
@@ -16,13 +17,14 @@ from tests.chaos.sight import Sight, SightOf
 
 __all__ = ["LAG", "Oracle", "Problem"]
 
-#: A lease lasts so many seconds, and a node that may have lost it answers nothing; and a second for
-#: the way of the answer.
-LAG: Final = 5.0
+#: A node that has not reached the log for 3 s answers nothing; and a second for the way of the
+#: answer.
+LAG: Final = 4.0
+#: A node that is cut off twice answers a poll in between, by a new lease and without news: what it
+#: does not tell may be older by so many seconds than what it tells.
+_UNREAD: Final = 5.0
 #: How much more time the oracle allows for each second by which this process is late.
 _FOR_LATENESS: Final = 3
-#: Nodes store who has ceased to see whom once a minute. A node that starts sooner does not know.
-_STORED_AFTER: Final = 65.0
 _NOT_SHOWN: Final = Shown("offline", 0)
 
 #: By viewer and user.
@@ -47,8 +49,10 @@ class Oracle:
 
     sight: Sight
     lateness: Lateness
-    #: From when to when nodes have started.
-    starts: Sequence[tuple[float, float]]
+    #: When all nodes died, and all data of the log were lost.
+    blackouts: Sequence[float] = ()
+    #: When no node was there any more that was ready.
+    darknesses: Sequence[float] = ()
     people: dict[UserId, Person] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     #: How many answers and states were looked at.
@@ -56,15 +60,27 @@ class Oracle:
     states: int = 0
 
     def told(self, viewer: Person, told: Told) -> None:
-        """Look at an answer to a sync."""
+        """Look at an answer to a sync, and at what the client goes on to show with it."""
         start = told.answered - self.allowance
         self.answers += 1
-        for user_id, shown in told.states.items():
-            user = self.people[user_id]
-            if why := self._mistake(viewer, user, shown, start, told.answered):
-                self.problems.append(Problem(viewer, user, f"is told {shown} of {user}: {why}"))
+        for user_id, user in self.people.items():
+            before = viewer.believes.get(user_id, _NOT_SHOWN)
+            shown = told.states.get(user_id)
+            if shown is not None:
+                why = self._mistake(viewer, user, shown, start, told.answered)
+                self._note(viewer, user, f"is told {shown}", why or _step_back(user, before, shown))
+            elif not told.is_first:
+                why = self._mistake(viewer, user, before, start - _UNREAD, told.answered)
+                if why and not self._is_forgotten(viewer, user):
+                    self._note(viewer, user, f"still shows {before}", why)
         if told.is_first:
             self._look_for_missing(viewer, told)
+
+    def told_after(self, viewer: Person, seconds: float) -> None:
+        """Look at an answer to a device that was logged out so many seconds ago."""
+        if seconds > self.allowance:
+            what = f"gets an answer to a poll {seconds:.1f} s after the log-out"
+            self.problems.append(Problem(viewer, viewer, what))
 
     def got(self, viewer: Person, user: Person, asked: float, shown: Shown | None) -> None:
         """Look at an answer to a GET of the presence of *user*; None where it was refused."""
@@ -75,14 +91,32 @@ class Oracle:
         else:
             sights = self.sight.between(viewer.user_id, user.user_id, asked, now)
             why = "" if SightOf.NOTHING in sights else f"sees {user} {_names(sights)}"
-        if why:
-            answer = shown or "nothing"
-            self.problems.append(Problem(viewer, user, f"gets {answer} of {user}: {why}"))
+        self._note(viewer, user, f"gets {shown or 'nothing'}", why)
 
     @property
     def allowance(self) -> float:
         """How old an answer may be, in seconds."""
         return LAG + _FOR_LATENESS * self.lateness.seconds
+
+    def _note(self, viewer: Person, user: Person, what: str, why: str) -> None:
+        """Note a problem, if there is a reason *why* it is one."""
+        if why:
+            self.problems.append(Problem(viewer, user, f"{what} of {user}: {why}"))
+
+    def _is_forgotten(self, viewer: Person, user: Person) -> bool:
+        """Tell whether perhaps nobody knows that the client shows a user.
+
+        Nodes save once a minute whom a viewer does not see any more. In a blackout that is lost
+        with the log and the memory of all nodes, more than the cluster promises to survive.
+        Whomever the viewer may see is told anew after it. If all nodes end, and no data of the log
+        are lost, only the nodes' memory of whom modules have shown is.
+        """
+        now, learned = instant(), viewer.learned.get(user.user_id, inf)
+        if SightOf.NOTHING not in self.sight.between(viewer.user_id, user.user_id, now, now):
+            return False
+        if self.sight.was_by_rule(viewer.user_id, user.user_id, learned - self.allowance):
+            return any(learned < at for at in (*self.blackouts, *self.darknesses))
+        return any(learned < at for at in self.blackouts)
 
     def _mistake(self, viewer: Person, user: Person, shown: Shown, start: float, end: float) -> str:
         """Return why it is wrong to show this, if it is."""
@@ -112,9 +146,7 @@ class Oracle:
             why = f"sees {user} {_names(sights)}"
             if shown is not None:
                 why = self._mistake(viewer, user, shown, told.asked, told.answered)
-            if why:
-                what = f"has {shown or 'nothing'} of {user} in a first sync: {why}"
-                self.problems.append(Problem(viewer, user, what))
+            self._note(viewer, user, f"has in a first sync {shown or 'nothing'}", why)
 
     # --- once it is calm ------------------------------------------------------------------
 
@@ -148,7 +180,7 @@ class Oracle:
         shown = viewer.believes.get(user.user_id, _NOT_SHOWN)
         is_offline = shown.presence == "offline"
         if sight == SightOf.NOTHING:
-            if not is_offline and not self._is_forgotten(viewer, user):
+            if shown != _NOT_SHOWN and not self._is_forgotten(viewer, user):
                 yield Problem(viewer, user, f"shows {shown} of {user}, whom {viewer} may not see")
             return
         is_away = user.away_since is not None
@@ -159,13 +191,13 @@ class Oracle:
         elif sight == SightOf.PLAIN and not is_away:
             seen.setdefault(shown, viewer)
 
-    def _is_forgotten(self, viewer: Person, user: Person) -> bool:
-        """Tell whether a node that has started may not know that the user is not seen any more."""
-        for began, ready in self.starts:
-            sights = self.sight.between(viewer.user_id, user.user_id, began - _STORED_AFTER, ready)
-            if len(sights) > 1:
-                return True
-        return False
+
+def _step_back(user: Person, before: Shown, shown: Shown) -> str:
+    """Return why it is wrong that a client which showed *before* is told *shown*, if it is."""
+    for number in user.acknowledged:
+        if 0 < shown.number < number <= before.number:
+            return f"{before} was told before, and {number} is acknowledged"
+    return ""
 
 
 def _names(sights: Iterable[SightOf]) -> str:

@@ -1,12 +1,14 @@
 """A person with one client: it polls at one node after the other, and believes what it is told."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Final, Protocol
 
 from lamplighter.ids import UserId
-from tests.chaos.client import Client
+from tests.chaos.client import Client, Refused
 from tests.chaos.history import History
 from tests.chaos.passing import instant, pause
 
@@ -14,8 +16,9 @@ __all__ = ["GRACE", "Attendance", "Person", "Shown", "Told", "Witness", "shown_b
 
 #: How long after its last poll a device is dropped, in seconds, by the configuration.
 GRACE: Final = 20.0
-#: A client that no node has answered for so long may be taken for one that is away.
-_LONELY: Final = 10.0
+#: A client that has had no good answer for so long may be taken for one that is away: a node may
+#: have died before it told of the last poll, and an answer may be a bit old.
+_LONELY: Final = 15.0
 #: Whoever returns is known to be there after so many seconds of good answers.
 _RETURNS: Final = 5.0
 _V3: Final = "_matrix/client/v3"
@@ -49,11 +52,15 @@ class Witness(Protocol):
     def told(self, viewer: "Person", told: Told) -> None:
         """Learn what a client is told."""
 
+    def told_after(self, viewer: "Person", seconds: float) -> None:
+        """Learn that a poll is answered so long after the log-out of its device."""
+
 
 class Attendance:
-    """Until when a user may be offline: since the client has been away, or could ask nobody.
+    """Until when a user may be offline: the device was gone, or had no good answer for too long.
 
-    Whoever returns is known to be there once nodes have answered well for a while.
+    Whoever is away for less than the grace is not offline. Whoever returns later is known to be
+    there once nodes have answered well for a while.
     """
 
     def __init__(self) -> None:
@@ -67,37 +74,46 @@ class Attendance:
         return self._may_be_offline_until < since and not is_lonely
 
     def leaves(self) -> None:
-        """Learn that the device is away, or gone."""
+        """Learn that the device is gone."""
         self._may_be_offline_until = self._returns_since = inf
 
     def polled(self, now: float, status: int) -> None:
         """Learn what a node has answered to a poll; 0 is nothing."""
-        if status and now - self._answered > _LONELY:
-            self.leaves()
-        if status:
-            self._answered = now
-        if self._may_be_offline_until < inf:
+        if status != 200:
+            self._returns_since = inf
             return
-        self._returns_since = min(self._returns_since, now) if status == 200 else inf
-        if now - self._returns_since > _RETURNS:
+        if now - self._answered > _LONELY:
+            self.leaves()
+        self._answered = now
+        self._returns_since = min(self._returns_since, now)
+        if self._may_be_offline_until == inf and now - self._returns_since > _RETURNS:
             self._may_be_offline_until = now
 
 
 class Person:
     """A user, what the user has said, and what the user's client shows."""
 
-    def __init__(self, user_id: UserId, client: Client, witness: Witness) -> None:
-        self.user_id, self.client, self._witness = user_id, client, witness
+    def __init__(
+        self, user_id: UserId, client: Client, witness: Witness, note: Callable[..., None]
+    ) -> None:
+        """*note* gets what a poll was told, and the name of the user."""
+        self.user_id, self.client, self._witness, self._note = user_id, client, witness, note
         self.name = user_id[1:].partition(":")[0]
         self.since: str | None = None
         self.believes: dict[UserId, Shown] = {}
+        #: When the client was told of a user last.
+        self.learned: dict[UserId, float] = {}
         self.attendance = Attendance()
         #: The number of the status that counts.
         self.status = History(0)
+        #: The numbers of those that a node has acknowledged.
+        self.acknowledged: list[int] = []
         self._sent = 0
         #: Since when the client does not poll; None while it does.
         self.away_since: float | None = None
         self._polls = asyncio.Event()
+        #: When access tokens have ended.
+        self._logged_out: dict[str, float] = {}
 
     def __str__(self) -> str:
         return self.name
@@ -105,12 +121,6 @@ class Person:
     async def insist(self, method: str, path: str, body: Any = None) -> Any:
         """Ask until there is an answer."""
         return await self.client.insist(method, f"{_V3}/{path}", body)
-
-    async def ask(
-        self, method: str, path: str, body: Any = None, *, may: frozenset[int] = frozenset()
-    ) -> tuple[int, Any]:
-        """Ask once."""
-        return await self.client.ask(method, f"{_V3}/{path}", body, may=may)
 
     def begin_to_poll(self) -> None:
         """Poll from now on."""
@@ -122,16 +132,22 @@ class Person:
         self.away_since = instant()
         self._polls.clear()
 
-    async def put(self) -> tuple[int, int]:
-        """Set a status; return its number, and what a node answers."""
-        self._sent += 1
-        number = self._sent
+    @property
+    def next_number(self) -> int:
+        """The number of the status that is set next."""
+        return self._sent + 1
+
+    async def put(self, url: str) -> tuple[int, int]:
+        """Set a status at a node; return its number, and what the node answers."""
+        number = self._sent = self.next_number
         self.status.may_be(instant(), {*self.status.now, number})
         presence = self.client.random.choice(["online", "online", "unavailable"])
         body = {"presence": presence, "status_msg": f"{self.name} {number}"}
-        status, _ = await self.ask("PUT", f"presence/{self.user_id}/status", body)
+        path = f"{_V3}/presence/{self.user_id}/status"
+        status, _ = await self.client.ask("PUT", path, body, url=url)
         if status == 200:
             self.status.may_be(instant(), {number})
+            self.acknowledged.append(number)
         return number, status
 
     async def log_in(self, path: str, body: Any) -> None:
@@ -140,6 +156,7 @@ class Person:
         content = await self.insist("POST", path, body)
         self.since = None
         self.believes.clear()
+        self.learned.clear()
         self.client.access_token = content["access_token"]
 
     async def log_out(self) -> str:
@@ -147,36 +164,44 @@ class Person:
         self.attendance.leaves()
         token, self.client.access_token = self.client.access_token, ""
         await self.client.carry_out(f"{_V3}/logout", token=token, may=frozenset({401}))
+        self._logged_out[token] = instant()
         return token
 
     async def live(self) -> None:
-        """Poll for ever, but while the person is away."""
-        while True:
-            if not self._polls.is_set():
-                self.attendance.leaves()
+        """Poll until an answer is wrong, but while the person is away."""
+        with suppress(Refused):
+            while True:
                 await self._polls.wait()
-            if token := self.client.access_token:
-                await self._poll(token)
-            await pause(self.client.random.uniform(0.05, 0.4))
+                if token := self.client.access_token:
+                    await self._poll(token)
+                await pause(self.client.random.uniform(0.05, 0.4))
 
     async def _poll(self, token: str) -> None:
         since, asked = self.since, instant()
-        timeout = self.client.random.choice([0, 2_000, 4_000]) if since else 0
+        timeout = self.client.random.choice([0, 2_000, 4_000, 10_000]) if since else 0
         query = f"timeout={timeout}" + (f"&since={since}" if since else "")
         may = frozenset({401})
-        status, content = await self.client.ask("GET", f"{_V3}/sync?{query}", token=token, may=may)
+        url = self.client.random.choice(self.client.urls)
+        path = f"{_V3}/sync?{query}"
+        status, content = await self.client.ask("GET", path, url=url, token=token, may=may)
+        now = instant()
         if token != self.client.access_token:  # logged out meanwhile
+            if status == 200:
+                self._witness.told_after(self, now - self._logged_out.get(token, now))
             return
         if status == 401:
-            self.client.refusals.found.append(f"{self} is logged out by itself: {content}")
-        now = instant()
+            self.client.refuse(f"{self} is logged out by itself: {content}")
         self.attendance.polled(now, status)
         if status == 200:
             self.since = content["next_batch"]
             events = content.get("presence", {}).get("events", [])
             states = {UserId(it["sender"]): shown_by(it["content"]) for it in events}
+            told = ", ".join(f"{user_id} {shown}" for user_id, shown in states.items())
+            what = f"{self} polled {url} for {now - asked:.2f} s, {since} to {self.since}: {told}"
+            self._note(what, self.name)
             self._witness.told(self, Told(asked, now, since is None, states))
             self.believes |= states
+            self.learned |= dict.fromkeys(states, now)
 
 
 def shown_by(content: dict[str, Any]) -> Shown:

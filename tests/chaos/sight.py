@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from enum import Enum
+from math import inf
 
 from lamplighter.ids import RoomId, UserId
 from tests.chaos.history import History
@@ -59,6 +60,11 @@ class Sight:
             else:
                 found |= by_rooms
         return frozenset(found)
+
+    def was_by_rule(self, viewer: UserId, user_id: UserId, since: float) -> bool:
+        """Tell whether a rule since *since* lets the viewer see the user."""
+        rules = self.rule.between(since, inf)
+        return any(it.veils(viewer, user_id) or it.shows(viewer, user_id) for it in rules)
 
     def _by_rooms(
         self, viewer: UserId, user_id: UserId, start: float, end: float

@@ -3,19 +3,20 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from random import Random  # noqa: TID251 - seeded: the same acts and faults in the same order
 from typing import Final
 
 import aiohttp
 
 from lamplighter.ids import RoomId, UserId
-from tests.chaos.client import Client, Refusals
+from tests.chaos.client import Client, Refusals, Refused
 from tests.chaos.cluster import ChaosCluster
 from tests.chaos.diary import Diary
 from tests.chaos.life import Life, password_of
 from tests.chaos.oracle import Oracle, Problem
 from tests.chaos.passing import Lateness, instant, pause
-from tests.chaos.person import Person
+from tests.chaos.person import GRACE, Person
 from tests.chaos.rules import Rule, random_rule
 from tests.chaos.sight import Sight
 from tests.interop.processes import SERVER
@@ -27,8 +28,8 @@ _ROOMS: Final = 6
 #: The pauses between two faults, and between two reloads, in seconds.
 _BETWEEN_FAULTS: Final = (0.5, 3.0)
 _BETWEEN_RELOADS: Final = (5.0, 15.0)
-#: In so many seconds all is well again, on the slowest machine.
-_HEALS: Final = 120.0
+#: In so many seconds all nodes are ready again, and modules are replaced, on the slowest machine.
+_STARTS: Final = 60.0
 #: Whoever has been away for so long stays away while it is calm, and is to be shown offline.
 _STAYS_AWAY: Final = 10.0
 #: What has happened so many seconds before a problem is told with it.
@@ -49,7 +50,9 @@ class Story:
     ) -> None:
         self._random, self._http, self._cluster, self._diary = Random(seed), http, cluster, diary
         self._lateness, self._refusals = Lateness(), Refusals()
-        self.oracle = Oracle(Sight(USERS, rule), self._lateness, cluster.starts)
+        self.oracle = Oracle(
+            Sight(USERS, rule), self._lateness, cluster.blackouts, cluster.darknesses
+        )
         self._rooms: list[RoomId] = []
         self._lives: list[Life] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -62,11 +65,11 @@ class Story:
     async def begin(self) -> None:
         """Register everybody, and let everybody join rooms and poll."""
         self._tasks.append(asyncio.ensure_future(self._lateness.measure()))
-        await self._cluster.all_ready()
+        await self._cluster.all_ready(_STARTS)
         for user_id in USERS:
             random = Random(self._random.random())
             client = Client(self._http, self._cluster.urls, self._refusals, random)
-            person = Person(user_id, client, self.oracle)
+            person = Person(user_id, client, self.oracle, self._diary.note)
             self.oracle.people[user_id] = person
             random = Random(self._random.random())
             self._lives.append(Life(person, self.oracle, self._rooms, self._diary, random))
@@ -102,7 +105,9 @@ class Story:
         for life in self._lives:
             life.calm()
         await asyncio.gather(*faults, *lives)
-        await self._settle()
+        if not self._is_wrong:
+            with suppress(Refused):  # that is noted
+                await self._settle()
 
     async def _settle(self) -> None:
         """Return once everybody believes the truth, and every node tells it."""
@@ -111,10 +116,11 @@ class Story:
             away_since = life.person.away_since
             if away_since is not None and instant() - away_since < _STAYS_AWAY:
                 life.come_back()
-        await self._cluster.all_ready()
-        until, sights = instant() + _HEALS, self.oracle.sights_now()
+        await self._cluster.all_ready(_STARTS)
+        began, sights = instant(), self.oracle.sights_now()
         while false := self.oracle.false_beliefs(sights):
-            if self._is_wrong or instant() > until:
+            # Whoever is away is shown offline after the grace, which may have begun just now.
+            if self._is_wrong or instant() - began > GRACE + 2 * self.oracle.allowance:
                 break
             await pause(1.0)
         if not self._is_wrong:
@@ -131,7 +137,10 @@ class Story:
         person = life.person
         for url in self._cluster.urls:
             user = self._random.choice(self._people)
+            until = instant() + _STARTS
             while not await life.look_at(user, url):
+                if instant() > until:
+                    person.client.refuse(f"{url} does not tell {person} of {user}")
                 await pause(0.1)
         joined = await person.insist("GET", "joined_rooms")
         expected = set(self.oracle.sight.rooms_of(person.user_id))
@@ -153,19 +162,28 @@ class Story:
             rule = random_rule(rule.version + 1, USERS, random)
             self.oracle.sight.rule.may_be(instant(), {*self.oracle.sight.rule.now, rule})
             self._cluster.configure(rule)
-            while why := await self._cluster.reload(random):
-                self._diary.note(f"rule {rule.version} is not loaded: {why}")
-                await pause(1.0)
-            self.oracle.sight.rule.may_be(instant(), {rule})
-            self._diary.note(f"rule {rule.version} is loaded")
+            if await self._load(rule.version, random):
+                self.oracle.sight.rule.may_be(instant(), {rule})
+                self._diary.note(f"rule {rule.version} is loaded")
+
+    async def _load(self, version: int, random: Random) -> bool:
+        """Ask for a reload until it is done; return whether it is."""
+        until = instant() + _STARTS
+        while why := await self._cluster.reload(random):
+            self._diary.note(f"rule {version} is not loaded: {why}")
+            if instant() > until:
+                self._cluster.problems.append(f"rule {version} is not loaded: {why}")
+                return False
+            await pause(1.0)
+        return True
 
     async def end(self) -> None:
         """Let nobody poll any more."""
         for task in self._tasks:
             task.cancel()
-        done = await asyncio.gather(*self._tasks, return_exceptions=True)
-        failed = [it for it in done if not isinstance(it, asyncio.CancelledError)]
-        assert failed == []
+        for ended in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
 
     # --- what is wrong --------------------------------------------------------------------
 

@@ -20,15 +20,19 @@ ROOM: Final = RoomId("!room:demo")
 ONLINE, OFFLINE = Shown("online", 0), Shown("offline", 0)
 
 
+def _note_nothing(*_what: str) -> None:
+    pass
+
+
 class World:
     """Alice, Bob and Vera, who sees Bob by a rule, without his message."""
 
     def __init__(self, http: aiohttp.ClientSession) -> None:
         rule = Rule(0, {}, {VERA: {BOB}})
-        self.oracle = Oracle(Sight((ALICE, BOB, VERA), rule), Lateness(), [])
+        self.oracle = Oracle(Sight((ALICE, BOB, VERA), rule), Lateness())
         for user_id in (ALICE, BOB, VERA):
             client = Client(http, [], Refusals(), Random(1))
-            self.oracle.people[user_id] = Person(user_id, client, self.oracle)
+            self.oracle.people[user_id] = Person(user_id, client, self.oracle, _note_nothing)
         self.oracle.sight.add_room(ROOM)
         self.alice, self.bob = self.oracle.people[ALICE], self.oracle.people[BOB]
         self.now = instant()
@@ -122,18 +126,19 @@ async def test_refusal(world: World) -> None:
 
 
 async def test_first_sync(world: World) -> None:
-    """A first sync has everybody who polls, and no other answer has to."""
+    """A first sync has everybody who polls; another answer need not, if the client shows them."""
     world.share_room(60)
     world.bob_polls()
+    world.alice.believes = {BOB: ONLINE}
     assert world.told(ALICE) == []
     assert world.told(ALICE, is_first=True) == [
-        "alice has nothing of bob in a first sync: sees bob as the user is"
+        "alice has in a first sync nothing of bob: sees bob as the user is"
     ]
 
 
 async def test_once_it_is_calm(world: World) -> None:
     """In the end a client shows the last status of whoever polls, and nothing of whom it may not
-    see, unless a node has started before that was stored.
+    see.
     """
     assert world.shows(ONLINE) == ["alice shows online 0 of bob, whom alice may not see"]
     world.share_room(60)
@@ -141,5 +146,75 @@ async def test_once_it_is_calm(world: World) -> None:
     assert world.shows(ONLINE) == []
     world.bob_leaves(10)
     assert world.shows(ONLINE) == ["alice shows online 0 of bob, whom alice may not see"]
-    world.oracle.starts = [(world.now - 5, world.now)]
+
+
+async def test_what_a_client_goes_on_to_show(world: World) -> None:
+    """After an answer the client may show nothing that was not so of late, told or not."""
+    world.share_room(60)
+    world.bob_polls()
+    world.alice.believes = {BOB: ONLINE}
+    world.bob.status.may_be(world.now - 8, {1})
+    assert world.told(ALICE) == []
+    world.bob.status.may_be(world.now - 8, {1})
+    world.now += 2
+    assert world.told(ALICE) == [
+        "alice still shows online 0 of bob: bob is seen as the user is, with one of [1]"
+    ]
+
+
+async def test_a_step_back(world: World) -> None:
+    """Whoever was told a status is not told an earlier one, if one between is acknowledged."""
+    world.share_room(60)
+    world.bob.status.may_be(world.now - 60, {1, 2, 3})
+    world.alice.believes = {BOB: Shown("online", 3)}
+    assert world.told(ALICE, Shown("online", 1)) == []
+    world.bob.acknowledged.append(2)
+    assert world.told(ALICE, Shown("online", 2)) == []
+    assert world.told(ALICE, Shown("online", 1)) == [
+        "alice is told online 1 of bob: online 3 was told before, and 2 is acknowledged"
+    ]
+
+
+@pytest.mark.parametrize(("seconds", "mistakes"), [(1, 0), (10, 1)])
+async def test_a_poll_after_the_log_out(world: World, seconds: float, mistakes: int) -> None:
+    """The poll of a device ends soon after the device is logged out."""
+    world.oracle.told_after(world.alice, seconds)
+    assert len(world.oracle.problems) == mistakes
+
+
+@pytest.mark.parametrize(("ago", "mistakes"), [(12, 1), (18, 0)])
+async def test_a_short_absence(world: World, ago: float, mistakes: int) -> None:
+    """Whoever has polled within the grace is not shown offline."""
+    world.share_room(60)
+    for before in (40, 30, 20):
+        world.bob.attendance.polled(world.now - before, 200)
+    world.bob.attendance.polled(world.now - ago, 200)
+    assert len(world.told(ALICE, OFFLINE)) == mistakes
+
+
+async def test_a_blackout(world: World) -> None:
+    """Where all nodes and all data of the log are lost, a client may go on to show whom it was
+    shown before, and may not see any more; never an older status, and nobody of whom it is told.
+    """
+    world.share_room(60)
+    world.bob_polls()
+    world.alice.believes, world.alice.learned = {BOB: ONLINE}, {BOB: world.now - 30}
+    world.oracle.blackouts = [world.now - 20]
+    world.bob.status.may_be(world.now - 10, {1})
+    assert len(world.told(ALICE)) == 1
+    world.oracle.problems.clear()
+    world.bob_leaves(10)
+    assert world.told(ALICE) == world.shows(ONLINE) == []
+    assert world.told(ALICE, ONLINE) == ["alice is told online 0 of bob: alice may not see bob"]
+    world.alice.learned = {BOB: world.now - 15}
+    assert world.shows(ONLINE) == ["alice shows online 0 of bob, whom alice may not see"]
+
+
+async def test_no_node_is_left(world: World) -> None:
+    """Where all nodes end, that is so only of users whom the rule has shown."""
+    world.oracle.darknesses = [world.now - 20]
+    world.alice.learned = {BOB: world.now - 30}
+    assert world.shows(ONLINE) == ["alice shows online 0 of bob, whom alice may not see"]
+    world.oracle.sight.rule.may_be(world.now - 60, {Rule(1, {ALICE: {BOB}}, {})})
+    world.oracle.sight.rule.may_be(world.now - 10, {Rule(2, {}, {})})
     assert world.shows(ONLINE) == []
