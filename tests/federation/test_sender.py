@@ -205,6 +205,19 @@ async def test_ceasing_in_the_lane() -> None:
     assert bench.network.sent == [(THERE, ["two"])]
 
 
+async def test_ceasing_at_the_last_moment() -> None:
+    """A request that is about to begin when another node sends to its server leaves its place in
+    the lane to others.
+    """
+    bench = Bench(settings=SenderSettings(lane=1))
+    bench.send(THERE, "one")
+    bench.clock.advance(seconds=1)
+    bench.sender.cease(THERE.__eq__)
+    bench.send("other.example", "two")
+    await bench.advance(seconds=1)
+    assert bench.network.sent == [("other.example", ["two"])]
+
+
 async def test_taking_over() -> None:
     """A server that did not answer the node that has sent to it until now is tried as late as
     there, however it had answered this node before.

@@ -248,7 +248,6 @@ class FederationSender:
         def begin() -> None:
             work = self._transmit(server_name, destination, lane)
             task = asyncio.get_running_loop().create_task(work)
-            destination.task = task
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -257,7 +256,7 @@ class FederationSender:
     async def _transmit(
         self, server_name: ServerName, destination: _Destination, lane: Lane
     ) -> None:
-        queue = destination.queue
+        queue, destination.task = destination.queue, asyncio.current_task()
         before = queue.backoff.state
         try:
             states = queue.take(self._clock.now())
