@@ -179,3 +179,24 @@ async def test_what_one_node_heard_when_the_log_was_lost(cluster: OneRoom) -> No
     between = await token(a, ALICE)
     await cluster.tell(stored)
     assert await told(b, ALICE, between) == await told(a, ALICE, between) == {BOB: "online"}
+
+
+async def test_a_node_that_comes_late_to_a_log_that_was_lost(cluster: OneRoom) -> None:
+    """A join that was told while a node was cut off counts there from where it was told, however
+    long ago the log lost its data: a token from before it has not heard of it.
+    """
+    await cluster.move(ALICE, joined=True)
+    a, b = cluster.nodes["a"], await cluster.start("b")
+    await cluster.passes(60)
+    cluster.server.lose_data()
+    b.log.way = Way.CLOSED
+    await cluster.passes(60)
+    a.set(CHARLIE, "between")
+    await cluster.passes(1)
+    between = await token(a, ALICE)
+    stored = cluster.write(BOB, joined=True)
+    await cluster.tell(stored)
+    cluster.unheard = [stored]
+    b.log.way = Way.OPEN
+    await cluster.passes(6)
+    assert await told(b, ALICE, between) == await told(a, ALICE, between) == {BOB: "online"}

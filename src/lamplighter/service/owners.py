@@ -170,7 +170,7 @@ class Owners:
 
     async def catch_up(self) -> None:
         with _as_unavailable():
-            await self.resuming.log_lost(self.stream.read_until)
+            await self.resuming.log_lost(self.stream.read_until, self.clock.now())
 
     # --------------------------------------------------------------------------------------
 

@@ -47,8 +47,7 @@ class Resuming:
     _until: StreamPosition = field(init=False)
 
     def __post_init__(self) -> None:
-        since = max(self.now, instant_of(self.position))
-        self._until = at_time(after(since, _TOLD_WITHIN))
+        self._begin(self.position, self.now)
 
     def resume(self, news: Sequence[bytes], ended: Sequence[VisibilityEnded]) -> None:
         """Take in what the log has told lately, before anybody is answered."""
@@ -69,15 +68,20 @@ class Resuming:
         if self.hearing is not None:
             self.hearing.heard(position, news)
 
-    async def log_lost(self, position: StreamPosition) -> None:
+    async def log_lost(self, position: StreamPosition, now: Timestamp) -> None:
         """Hear what is stored and unheard: the log has lost its data, and begins at *position*.
 
-        As at a start, another node may not have heard it, and have given tokens. Then it is told
-        in a moment, and counts from there. Raises `StorageUnavailable`.
+        As at a start, other nodes may have heard it later, or not yet, and have given tokens before
+        that. So it counts from where the log tells it. Raises `StorageUnavailable`.
         """
-        self._until = at_time(after(instant_of(position), _TOLD_WITHIN))
+        self._begin(position, now)
         if self.hearing is not None:
             await self.hearing.stream_lost()
+
+    def _begin(self, position: StreamPosition, now: Timestamp) -> None:
+        """Expect to be told what is stored by *now*; this node goes on at *position*."""
+        since = max(now, instant_of(position))
+        self._until = at_time(after(since, _TOLD_WITHIN))
 
     def _take_in(self, position: StreamPosition, news: bytes) -> None:
         for change in filter(self._is_known, self._read(news)):
