@@ -40,6 +40,8 @@ class Listener:
 
     async def log_lost(self, standing: ClusterStanding) -> None:
         self.told.append(("log lost", standing.birth))
+        if self.fails_with is not None:
+            raise self.fails_with
 
     def ended(self, error: ClusterUnavailable) -> None:
         self.told.append(("ended", str(error)))
@@ -272,6 +274,21 @@ async def test_the_log_loses_its_data(world: World) -> None:
     assert standing.birth != birth
     [_, lost, began] = world.listener.take()
     assert (lost, began) == (("log lost", standing.birth), ("began", world.holder.lease))
+
+
+@pytest.mark.parametrize("failure", [ClusterUnavailable("later"), ValueError("no news")])
+async def test_a_node_cannot_go_on_after_the_loss(world: World, failure: Exception) -> None:
+    """A node that cannot go on in a log that has lost its data, whatever the reason, tries again
+    with the next renewal: it has left the lease that it does not keep.
+    """
+    await world.join()
+    world.listener.fails_with = failure
+    world.server.lose_data()
+    await world.passes(RENEWED_EVERY * 3)
+    assert world.holder.lease is None
+    world.listener.fails_with = None
+    await world.passes(RENEWED_EVERY)
+    assert [world.holder.lease] == await world.living()
 
 
 async def test_nodes_that_differ(world: World) -> None:

@@ -233,11 +233,9 @@ class LeaseHolder:
                 self._given_up = None
             lease, standing = await self._joined(applied)
             if listener is not None and standing.birth != self.standing.birth:
-                try:
-                    await listener.log_lost(standing)
-                except ClusterUnavailable:
-                    self._given_up = lease
-                    raise
+                self._given_up = lease  # until the node can go on with it
+                await listener.log_lost(standing)
+                self._given_up = None
             self._put(lease, standing, sent)
             if listener is not None:
                 listener.began(lease)
