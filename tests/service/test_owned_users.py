@@ -4,16 +4,18 @@ from msgspec.structs import replace
 
 from lamplighter.cluster.log import Lease, NodeName
 from lamplighter.cluster.partitions import ALL_PARTITIONS, partition_of
+from lamplighter.config import PresenceMode
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.ports import SavedPresence
 from lamplighter.presence.events import DeviceGone, StatusSet, SyncEnded, Syncing
-from lamplighter.presence.state import Presence
+from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.service.owned_users import OwnedUsers
+from lamplighter.service.settings import CoreSettings
 from lamplighter.service.witness import Published
 from tests.routing.callbacks import Thinking, answering
 from tests.routing.people import ALICE, BOB
 from tests.service.nodes import Cluster, Node
-from tests.service.parts import PHONE
+from tests.service.parts import HERE, PHONE
 
 #: Two nodes, as the owner of bob hears of them.
 ONE, OTHER = Lease(NodeName("one"), 91), Lease(NodeName("other"), 92)
@@ -159,6 +161,21 @@ async def test_told_again_after_a_loss(cluster: Cluster) -> None:
     users_of(owner).take(OF_BOB)
     await cluster.passes(1)
     assert told == [(BOB, "just before")]
+
+
+async def test_a_loss_while_presence_is_off(cluster: Cluster) -> None:
+    """Where presence is off, a loss of the log's data tells nobody how users were before."""
+    cluster.owner_of(BOB).set(BOB, "from before")
+    await cluster.passes(1)
+    off = Cluster(ALICE, BOB)
+    off.store, off.settings = cluster.store, CoreSettings(HERE, PresenceMode.OFF)
+    node = await off.start("a")
+    await off.passes(3)
+    off.server.lose_data()
+    await off.passes(5)
+    status = await node.core.reader.status(ALICE, BOB)
+    assert (status, node.owns(BOB)) == (UserPresenceState.default(BOB), True)
+    await off.stop()
 
 
 async def test_what_was_saved_and_not_read(cluster: Cluster) -> None:

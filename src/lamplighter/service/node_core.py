@@ -52,6 +52,7 @@ class NodeCore:
             core.intake,
             core.announcing,
             store,
+            core.settings.is_off,
         )
         owners = Owners(
             clock,

@@ -55,6 +55,8 @@ class OwnedUsers:
     intake: Intake
     announcing: Announcing
     store: PresenceStore
+    #: Whether there is no presence at all: what is stored is of before.
+    is_off: bool
     _partitions: set[PartitionId] = field(init=False, default_factory=set)
     _vouchers: Vouchers = field(init=False, default_factory=Vouchers)
     #: What has happened to users of other nodes, which have not told since how these users are.
@@ -141,8 +143,8 @@ class OwnedUsers:
         Returns what owners have saved, and this node has not read: nobody will tell it that again
         before this node answers, or owns these users.
         """
-        self._lost_at = self.clock.now()
-        saved, last = await self.store.load(), self.roster.last
+        self._lost_at, last = self.clock.now(), self.roster.last
+        saved = () if self.is_off else await self.store.load()
         newer = [it for it in saved if it.position > last(UserId(it.user.state.user_id)).told]
         newer.sort(key=attrgetter("position"))
         self.tracker.restore([it.user for it in newer], self.clock.now())
