@@ -10,8 +10,9 @@ An entry is frozen plain data, which can be written to a wire and read again: it
 no callback, no module and no task. Nodes that are handed the same entries at the same positions
 hold the same roster. What concerns the viewers of one node only (an answer of
 `get_interested_users`, the end of a visibility by a leave) is no entry: the node takes a position
-of its own for that (`Stream.advance`). But whom modules have shown to a viewer one node knows: if
-they show somebody no more, the viewer may have gone to another node. So that is an entry.
+of its own for that (`Stream.advance`). But only the node that has asked the modules knows whom they
+have shown to a viewer, who may have gone to another node since. So what they show no more is an
+entry (`VisibilityEnded`).
 
 An example. Bob sets a status. The modules `Friends` and `Slow` are asked, `Slow` has not answered,
 and it has shown Alice an altered state before:
@@ -174,7 +175,7 @@ class VisibilityEnded(msgspec.Struct, frozen=True, tag=True):
 
     viewer: UserId
     users: tuple[UserId, ...]
-    #: Whether that is so since some time ago.
+    #: Whether it may have been so for some time: nothing depends on how the users are by now.
     is_stale: bool
 
 

@@ -90,7 +90,7 @@ class Ownership(Protocol):
         """
 
     async def catch_up(self) -> None:
-        """Hear there what was written and unheard when the log lost its data.
+        """Hear, from the database, what was written and unheard when the log lost its data.
 
         Raises `ClusterUnavailable`.
         """

@@ -35,9 +35,7 @@ class Unsettled:
         work.add_done_callback(self.under_way.pop)
 
     def told_until(self, viewer: UserId, position: StreamPosition) -> StreamPosition:
-        """Return up to where the viewer was told everything, who was told what there is at
-        *position*.
-        """
+        """Return up to where a viewer with an answer of *position* was told everything."""
         for happened, viewers in self.under_way.values():
             if happened <= position and viewer in viewers:
                 position = StreamPosition(happened - 1)

@@ -82,7 +82,7 @@ _AT_ONCE: Final = timedelta(seconds=1)
 _MARGIN: Final = timedelta(seconds=30)
 #: The largest answer that is read, in bytes.
 _MOST: Final = 256 * 1024 * 1024
-#: How long a request, or its answer, is kept for a client that does not come back.
+#: How long, at the least, a request or its answer is kept for a client that does not come back.
 _GRACE: Final = timedelta(seconds=60)
 #: Bytes of answers whose clients have gone.
 _MOST_KEPT: Final = 64 * 1024 * 1024
