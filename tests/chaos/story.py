@@ -95,6 +95,8 @@ class Story:
 
     async def round(self, seconds: float) -> None:
         """Let people live, and everything fail, for so many seconds; return once all is well."""
+        if self._is_wrong:  # before anybody has begun to live
+            return
         self._calm.clear()
         faults = [asyncio.ensure_future(it) for it in (self._disturb(), self._reload())]
         lives = [asyncio.ensure_future(life.live()) for life in self._lives]
