@@ -30,7 +30,6 @@ def destinations(parts: Parts) -> Destinations:
         parts.router,
         parts.roster,
         parts.remotes,
-        parts.remotes.outgoing,
         parts.background,
         timedelta(minutes=30),
     )

@@ -21,7 +21,6 @@ from lamplighter.cluster.partitions import ALL_PARTITIONS, partition_of
 from lamplighter.cluster.stream import Stream
 from lamplighter.errors import StorageUnavailable
 from lamplighter.ids import ServerName, UserId, server_of
-from lamplighter.ports import Outgoing
 from lamplighter.routing.router import ModuleRouter
 from lamplighter.service.background import Background
 from lamplighter.service.remotes import Remotes
@@ -44,23 +43,22 @@ class Destinations:
     router: ModuleRouter
     roster: Roster
     remotes: Remotes
-    outgoing: Outgoing
     background: Background
     #: Other servers take a user of whom they hear nothing for so long to be offline.
     remembered: timedelta
 
     def take(self, partitions: AbstractSet[PartitionId]) -> None:
         """Send to the servers of *partitions* from now on."""
-        if partitions and self.outgoing.reaches_others:
+        if partitions and self.remotes.outgoing.reaches_others:
             self.background.run(self._begin(_in(partitions)))
 
     def hand_over(self, partitions: AbstractSet[PartitionId] = ALL_PARTITIONS) -> None:
         """Send nothing more to the servers of *partitions*: another node does."""
-        self.outgoing.cease(_in(partitions))
+        self.remotes.outgoing.cease(_in(partitions))
 
     async def _begin(self, is_ours: Callable[[ServerName], bool]) -> None:
         try:
-            await self.outgoing.take_over(is_ours)
+            await self.remotes.outgoing.take_over(is_ours)
         except StorageUnavailable as problem:
             _log.warning("it is unknown which servers did not answer", problem=str(problem))
         for users in self._perhaps_missed():

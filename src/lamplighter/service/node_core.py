@@ -73,7 +73,6 @@ class NodeCore:
                 core.router,
                 core.roster,
                 core.remotes,
-                core.remotes.outgoing,
                 background,
                 core.settings.rules.timers.federation_timeout,
             ),
