@@ -12,7 +12,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -153,12 +153,17 @@ async def _watching(parts: Sequence[Part]) -> AsyncIterator[Sequence[_Process]]:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
             )
-            ending.callback(process.kill)
+            ending.callback(_kill, process)
             processes.append(_Process(process))
             processes[-1].tell(msgspec.json.encode(part))
         for it in processes:
             await it.expect(READY)
         yield processes
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):  # it has ended
+        process.kill()
 
 
 def main(

@@ -15,14 +15,16 @@ from typing import Final
 import msgspec
 
 from bench.clients import ELEMENT
-from bench.http import Address
+from bench.errors import Refused
+from bench.http import Address, Connection
 from bench.ledger import Ledger
 from bench.machine import share_cores
+from bench.matrix import Account, Polls, first_sync
 from bench.measuring import Meter
-from bench.party import MatrixWire, connect_all, make_watchers
-from bench.servers.stored import stored_account
-from bench.shapes import Shape
-from bench.stage import Stage
+from bench.party import TIMEOUT_MS, MatrixWire, Watcher, connect_all
+from bench.servers.stored import STORED_FILTER, stored_account
+from bench.stage import Stage, in_parallel
+from bench.waiting import pause
 
 __all__ = ["PUBLISHER", "READY", "TOLD", "Part", "watch"]
 
@@ -32,6 +34,8 @@ READY: Final = "ready\n"
 TOLD: Final = "told\n"
 #: How long a change may take, in seconds.
 _PATIENCE: Final = 300
+#: How often a first sync is asked for again, with a second between.
+_TRIES: Final = 60
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -49,16 +53,31 @@ async def watch(part: Part, lines: asyncio.StreamReader, say: Callable[[str], No
     """Connect the watchers of *part*, and say when each change has reached all of them."""
     watching = tuple(range(part.first, part.last + 1))
     ledger = Ledger([frozenset(watching)])
-    shape = Shape(part.users, (), watching, (PUBLISHER,), client=ELEMENT)
     stage = Stage(Address(part.host, part.port), Meter({}, share_cores()), _Silent(), MatrixWire())
     accounts = [stored_account(number) for number in range(part.users)]
-    watchers = await make_watchers(stage, accounts, shape, ledger)
-    await connect_all(stage, watchers)
+    by_name = {account.user_id: account.number for account in accounts}
+
+    async def make(line: Connection, number: int) -> Watcher:
+        account = accounts[number]
+        polls = Polls(account, ELEMENT, TIMEOUT_MS, STORED_FILTER)
+        return Watcher(account, polls, await _first_token(line, account), ledger, by_name)
+
+    await connect_all(stage, await in_parallel(stage, "first syncs", watching, make))
     say(READY)
     while await lines.readline():
         ledger.publish(PUBLISHER)
         await ledger.settled(_PATIENCE)
         say(TOLD)
+
+
+async def _first_token(line: Connection, account: Account) -> str:
+    """Return the token of a first sync; ask again where a node has no time, as clients do."""
+    for _ in range(_TRIES):
+        try:
+            return await first_sync(line, account, ELEMENT)
+        except Refused:
+            await pause(1)
+    return await first_sync(line, account, ELEMENT)
 
 
 class _Silent:

@@ -15,8 +15,10 @@ from lamplighter.homeserver.values import MemberState
 from lamplighter.presence.machine import StateSource
 from lamplighter.presence.state import Presence
 
-__all__ = ["rows_of", "store", "stored_account"]
+__all__ = ["STORED_FILTER", "rows_of", "store", "stored_account"]
 
+#: The ID of the filter of each user.
+STORED_FILTER: Final = "0"
 #: Since when nobody has acted, in milliseconds, counted from now: half of those who were online
 #: when the server stopped are idle when it starts.
 _QUIET_FOR: Final = (60_000, 600_000)
@@ -42,7 +44,7 @@ def stored_account(number: int) -> Account:
 
 
 def rows_of(shape: Shape, now: Timestamp) -> dict[Table, list[dict[str, Any]]]:
-    """Return the rows of the users of *shape* with a device each, their rooms and memberships."""
+    """Return the rows of the users of *shape*, with a device and a filter each, and of their rooms."""
     people = [stored_account(number) for number in range(shape.users)]
     rooms = [f"!room{number}:{SERVER_NAME}" for number in range(len(shape.rooms))]
     return {
@@ -52,6 +54,10 @@ def rows_of(shape: Shape, now: Timestamp) -> dict[Table, list[dict[str, Any]]]:
         ],
         tables.devices: [
             {"user_id": it.user_id, "device_id": "A", "token_hash": hash_token(it.token)}
+            for it in people
+        ],
+        tables.filters: [
+            {"user_id": it.user_id, "filter_id": STORED_FILTER, "definition": shape.client.filter}
             for it in people
         ],
         tables.rooms: [{"room_id": it, "last_position": 1} for it in rooms],
