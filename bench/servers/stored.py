@@ -44,7 +44,7 @@ def stored_account(number: int) -> Account:
 
 
 def rows_of(shape: Shape, now: Timestamp) -> dict[Table, list[dict[str, Any]]]:
-    """Return the rows of the users of *shape*, each with a device and a filter, and of the rooms."""
+    """Return the rows of the users of *shape*, each with a device and a filter, and of rooms."""
     people = [stored_account(number) for number in range(shape.users)]
     rooms = [f"!room{number}:{SERVER_NAME}" for number in range(len(shape.rooms))]
     return {
