@@ -25,6 +25,8 @@ __all__ = ["USERS", "Story"]
 
 USERS: Final = tuple(UserId(f"@user{number}:{SERVER}") for number in range(60))
 _ROOMS: Final = 6
+#: So many people register at once.
+_AT_ONCE: Final = 10
 #: The pauses between two faults, and between two reloads, in seconds.
 _BETWEEN_FAULTS: Final = (0.5, 3.0)
 _BETWEEN_RELOADS: Final = (5.0, 15.0)
@@ -73,7 +75,8 @@ class Story:
             self.oracle.people[user_id] = person
             random = Random(self._random.random())
             self._lives.append(Life(person, self.oracle, self._rooms, self._diary, random))
-        await asyncio.gather(*map(_register, self._people))
+        for at in range(0, len(USERS), _AT_ONCE):  # hashes of passwords take their time
+            await asyncio.gather(*map(_register, self._people[at : at + _AT_ONCE]))
         for number in range(_ROOMS):
             await self._make_room(f"room{number}", self._lives[number])
         await asyncio.gather(*(self._join(life) for life in self._lives))
