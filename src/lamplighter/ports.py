@@ -173,7 +173,7 @@ class Hearing(Protocol):
     async def stream_lost(self) -> None:
         """Catch up: the stream has lost what was told last, and other nodes may have heard it.
 
-        Raises `StorageUnavailable`.
+        Raises `StorageUnavailable`, and `ClusterRefused` where only a start can catch up.
         """
 
 

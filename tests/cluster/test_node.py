@@ -39,6 +39,8 @@ class Ownership:
         #: Set while all that was decided is in the log and saved.
         self.is_drained = asyncio.Event()
         self.is_drained.set()
+        #: Why the node can catch up only by a start; None if it can.
+        self.refusal: ClusterRefused | None = None
 
     def began(self, lease: Lease) -> None:
         self.told.append(("began", lease))
@@ -77,6 +79,8 @@ class Ownership:
 
     async def catch_up(self) -> None:
         self.told.append(("catches up",))
+        if self.refusal is not None:
+            raise self.refusal
 
     def take(self) -> list[tuple[object, ...]]:
         """Return what the node has told since the last time."""
@@ -413,6 +417,15 @@ async def test_the_log_loses_its_data(world: World) -> None:
     await a.log.say(a.lease, a.lease, [b"3"])
     await turns_until_idle()
     assert a.ownership.take() == [("heard", "a", b"3")]
+
+
+async def test_only_a_start_can_catch_up(world: World) -> None:
+    """A node that cannot find out any more what the log has lost ends, and gets no lease."""
+    a = await world.start("a")
+    a.ownership.refusal = ClusterRefused("too long ago")
+    world.server.lose_data()
+    await world.passes(2)
+    assert (set(a.ended), a.holder.lease) == ({"too long ago"}, None)
 
 
 async def test_another_begins_the_new_log(world: World) -> None:

@@ -92,7 +92,7 @@ class Ownership(Protocol):
     async def catch_up(self) -> None:
         """Hear, from the database, what was written and unheard when the log lost its data.
 
-        Raises `ClusterUnavailable`.
+        Raises `ClusterUnavailable`, and `ClusterRefused` where only a start can catch up.
         """
 
 
@@ -180,7 +180,11 @@ class ClusterNode:
 
     async def log_lost(self, standing: ClusterStanding) -> None:
         self._stream.go_on_after(standing.complete_after, await self._ownership.log_lost())
-        await self._ownership.catch_up()
+        try:
+            await self._ownership.catch_up()
+        except ClusterRefused as error:
+            self._give_up(error)
+            raise
 
     def ended(self, error: ClusterUnavailable) -> None:
         if self._giving is not None:

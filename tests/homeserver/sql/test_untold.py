@@ -4,14 +4,20 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from lamplighter.clock import next_turn
 from lamplighter.database.engine import Database
 from lamplighter.database.memory import open_memory
 from lamplighter.database.tables import news
 from lamplighter.devtools.clock import FakeClock
-from lamplighter.errors import ClusterUnavailable, UnknownToken, Untold, UserDeactivated
+from lamplighter.errors import (
+    ClusterRefused,
+    ClusterUnavailable,
+    UnknownToken,
+    Untold,
+    UserDeactivated,
+)
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.sql.filtering import RoomFilter
 from lamplighter.homeserver.values import NewRoom
@@ -81,6 +87,21 @@ async def test_the_stream_is_lost(cluster: NodesOfOne) -> None:
     cluster.release()
     await other.homeserver.stream_lost()
     assert [it.user_id for it in other.recorder.memberships] == [ALICE, ALICE]
+
+
+async def test_the_stream_is_lost_and_the_news_are_gone(
+    cluster: NodesOfOne, database: Database
+) -> None:
+    """A node that was away for so long that what it missed is stored no more has to start anew."""
+    writer, other = cluster.nodes
+    writer.is_cut = writer.is_held = True
+    with pytest.raises(Untold):
+        await writer.directory.create_room(ALICE, NewRoom("public_chat"))
+    async with database.write() as connection:
+        await connection.execute(delete(news))
+    with pytest.raises(ClusterRefused) as raised:
+        await other.homeserver.stream_lost()
+    assert str(raised.value) == "this node has missed writes whose news are kept no more"
 
 
 async def test_a_write_after_one_that_is_untold(cluster: NodesOfOne) -> None:

@@ -26,7 +26,7 @@ from lamplighter.database.adapter import Statement
 from lamplighter.database.engine import Database
 from lamplighter.database.tables import news as news_table
 from lamplighter.database.tables import stream as stream_table
-from lamplighter.errors import ShuttingDown
+from lamplighter.errors import ClusterRefused, ShuttingDown
 from lamplighter.futures import retrieve
 from lamplighter.homeserver.sql.members import ALL_JOINED, RoomMembers
 from lamplighter.homeserver.sql.news import DevicesOf, TypingNews, Written, decode_news, encode_news
@@ -153,15 +153,19 @@ class Ledger:
     async def hear_stored(self) -> None:
         """Hear what is stored and was not heard, if this is one of many nodes.
 
-        The stream has lost it, perhaps after other nodes had heard it. Raises `StorageUnavailable`.
+        The stream has lost it, perhaps after other nodes had heard it. Raises `StorageUnavailable`,
+        and `ClusterRefused` if a part of it is stored no more: only a start reads what it meant.
         """
         if self._nodes is None or self._untold is None:
             return
+        written = await self.end()
         for payload in await self._untold.unheard():
             news = decode_news(payload)
             assert isinstance(news, Written)  # nothing else is stored
-            for written in self._nodes.in_order(news):
-                self._hear(written)
+            for following in self._nodes.in_order(news):
+                self._hear(following)
+        if self._nodes.heard < written:
+            raise ClusterRefused("this node has missed writes whose news are kept no more")
 
     def is_one_of_many(self) -> bool:
         """Whether other nodes write to the database as well."""
