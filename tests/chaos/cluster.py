@@ -53,6 +53,7 @@ class ChaosCluster:
         #: When all nodes died with all data of Valkey, and when the last node that was ready ended.
         self.blackouts: list[float] = []
         self.darknesses: list[float] = []
+        self.freezes: list[tuple[float, float]] = []
         self._ready: set[str] = set()
         self.nodes: dict[str, ServerProcess] = {}
         self.links: dict[str, Link] = {}
@@ -139,8 +140,10 @@ class ChaosCluster:
         if what in ("kill", "stop"):
             self._signal(node, signal.SIGKILL if what == "kill" else signal.SIGTERM)
         elif what == "freeze":
+            began = instant()
             self._signal(node, signal.SIGSTOP)
             await pause(lasts)
+            self.freezes.append((began, instant()))
             self._signal(node, signal.SIGCONT)
         elif what in ("cut", "hold"):
             (link.cut if what == "cut" else link.hold)()

@@ -53,6 +53,8 @@ class Oracle:
     blackouts: Sequence[float] = ()
     #: When no node was there any more that was ready.
     darknesses: Sequence[float] = ()
+    #: From when until when a node was frozen.
+    freezes: Sequence[tuple[float, float]] = ()
     people: dict[UserId, Person] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     #: How many answers and states were looked at.
@@ -61,7 +63,7 @@ class Oracle:
 
     def told(self, viewer: Person, told: Told) -> None:
         """Look at an answer to a sync, and at what the client goes on to show with it."""
-        start = told.answered - self.allowance
+        start = self._possible_since(told.answered)
         self.answers += 1
         for user_id, user in self.people.items():
             before = viewer.believes.get(user_id, _NOT_SHOWN)
@@ -97,6 +99,11 @@ class Oracle:
     def allowance(self) -> float:
         """How old an answer may be, in seconds."""
         return LAG + _FOR_LATENESS * self.lateness.seconds
+
+    def _possible_since(self, answered: float) -> float:
+        """Return how far back an answer to a poll may go."""
+        start = answered - self.allowance
+        return min([start, *(began - LAG for began, ended in self.freezes if ended > start)])
 
     def _note(self, viewer: Person, user: Person, what: str, why: str) -> None:
         """Note a problem, if there is a reason *why* it is one."""

@@ -53,7 +53,11 @@ class Story:
         self._random, self._http, self._cluster, self._diary = Random(seed), http, cluster, diary
         self._lateness, self._refusals = Lateness(), Refusals()
         self.oracle = Oracle(
-            Sight(USERS, rule), self._lateness, cluster.blackouts, cluster.darknesses
+            Sight(USERS, rule),
+            self._lateness,
+            cluster.blackouts,
+            cluster.darknesses,
+            cluster.freezes,
         )
         self._rooms: list[RoomId] = []
         self._lives: list[Life] = []

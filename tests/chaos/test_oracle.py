@@ -118,6 +118,17 @@ async def test_old_status(world: World) -> None:
     assert world.gets(Shown("online", 1)) == [wrong]
 
 
+async def test_a_node_that_was_frozen(world: World) -> None:
+    """A node that has just been frozen tells what was so when it froze; later it may not."""
+    world.share_room(60)
+    world.bob.status.may_be(world.now - 60, {1})
+    world.bob.status.may_be(world.now - 9, {2})
+    world.oracle.freezes = [(world.now - 7, world.now - 1)]
+    assert world.told(ALICE, Shown("online", 1)) == []
+    world.oracle.freezes = [(world.now - 12, world.now - 6)]
+    assert len(world.told(ALICE, Shown("online", 1))) == 1
+
+
 async def test_refusal(world: World) -> None:
     """A GET may be refused only where the user may not be seen."""
     assert world.gets() == []
