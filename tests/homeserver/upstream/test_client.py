@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import HomeserverTooSlow, HomeserverUnreachable
+from lamplighter.futures import retrieve
 from lamplighter.homeserver.upstream.client import UpstreamClient
 from lamplighter.homeserver.upstream.connection import UpstreamAnswer
 from lamplighter.web.http.request import Headers
@@ -23,8 +24,10 @@ ANSWER = UpstreamAnswer(200, [(b"content-length", b"2")], b"{}")
 def ask(
     upstream: UpstreamClient, method: str = "GET", body: bytes = b""
 ) -> "asyncio.Task[UpstreamAnswer]":
-    """Begin to ask for /a."""
-    return asyncio.ensure_future(upstream.fetch(method, b"/a", [], body, time_limit=LIMIT))
+    """Begin to ask for /a. A test may end before there is an answer."""
+    asked = asyncio.ensure_future(upstream.fetch(method, b"/a", [], body, time_limit=LIMIT))
+    asked.add_done_callback(retrieve)
+    return asked
 
 
 async def answered(upstream: UpstreamClient, homeserver: FakeHomeserver) -> None:

@@ -7,6 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from lamplighter.errors import HomeserverUnreachable
+from lamplighter.futures import retrieve
 from lamplighter.homeserver.upstream.client import UpstreamClient
 from lamplighter.homeserver.upstream.connection import MOST_ANSWER_HEAD, UpstreamAnswer
 from tests.homeserver.upstream.wires import FakeHomeserver
@@ -20,8 +21,12 @@ FULL = MOST_ANSWER_HEAD // 1000 + 3
 async def begin(
     upstream: UpstreamClient, method: str = "GET", most: int = 9
 ) -> "asyncio.Task[UpstreamAnswer]":
-    """Ask for something, and return once the homeserver has the request."""
+    """Ask for something, and return once the homeserver has the request.
+
+    A test may end before there is an answer.
+    """
     asked = asyncio.ensure_future(upstream.fetch(method, b"/", [], time_limit=LIMIT, most=most))
+    asked.add_done_callback(retrieve)
     await settle()
     return asked
 
