@@ -16,12 +16,12 @@ import msgspec
 
 from bench.clients import ELEMENT
 from bench.errors import Refused
-from bench.http import Address, Connection
+from bench.http import Address, Connection, connect
 from bench.ledger import Ledger
 from bench.machine import share_cores
 from bench.matrix import Account, Polls, first_sync
 from bench.measuring import Meter
-from bench.party import TIMEOUT_MS, MatrixWire, Watcher, connect_all
+from bench.party import TIMEOUT_MS, MatrixWire, Watcher
 from bench.servers.stored import STORED_FILTER, stored_account
 from bench.stage import Stage, in_parallel
 from bench.waiting import pause
@@ -43,6 +43,8 @@ class Part(msgspec.Struct, frozen=True):
 
     host: str
     port: int
+    #: Where the connections come from: an address has 28,000 ports for that.
+    source: str
     #: How many users there are, and the first and the last of those who watch here.
     users: int
     first: int
@@ -62,7 +64,8 @@ async def watch(part: Part, lines: asyncio.StreamReader, say: Callable[[str], No
         polls = Polls(account, ELEMENT, TIMEOUT_MS, STORED_FILTER)
         return Watcher(account, polls, await _first_token(line, account), ledger, by_name)
 
-    await connect_all(stage, await in_parallel(stage, "first syncs", watching, make))
+    for watcher in await in_parallel(stage, "first syncs", watching, make):
+        watcher.poll_on(await connect(stage.address, part.source))
     say(READY)
     while await lines.readline():
         ledger.publish(PUBLISHER)

@@ -109,6 +109,21 @@ def test_who_is_told_alike_shares_an_update(feed: Feed) -> None:
     assert bob == Update(BOBS, own, at(11), at(11))
 
 
+async def test_many_polls_look_one_part_after_the_other(feed: Feed) -> None:
+    """Of many polls that are woken at once, a part looks in each cycle of the loop, in their order,
+    and each looks once.
+    """
+    polls = [Request(feed, UserId(f"@user{number}:lamp.test")) for number in range(1_200)]
+    feed.wake([UserId(f"@user{number}:lamp.test") for number in range(1_200)])
+    feed.wake_one(polls[1_100])
+    await turns(1)
+    seen = [poll.looks for poll in polls]
+    assert 0 < sum(seen) < 1_200
+    assert seen == [1] * sum(seen) + [0] * (1_200 - sum(seen))
+    await turns(3)
+    assert [poll.looks for poll in polls] == [1] * 1_200
+
+
 async def test_a_poll_that_fails(feed: Feed) -> None:
     """A poll that raises where it looks costs the others nothing, and is logged."""
     Failing(feed, ALICE)
