@@ -2,7 +2,8 @@
 
 The watchers are shared out to as many nodes, and as many processes of this program, as the limit of
 descriptors asks for. All run on one machine. Each watcher has a connection and an account of its
-own, polls as Element does, and is in one room with 99 others and with user 0, whom all watch.
+own, polls as Element does for somebody who shows no presence, and is in one room with 99 others
+and with user 0, whom all watch.
 
 The program prints the memory that each watcher has added to the nodes (Valkey's too), and, for each
 of a few changes, how many watchers were told, after how long, and the CPU time of the nodes.

@@ -10,6 +10,7 @@ import asyncio
 import gc
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -26,10 +27,12 @@ from bench.servers.stored import STORED_FILTER, stored_account
 from bench.stage import Stage, in_parallel
 from bench.waiting import pause
 
-__all__ = ["PUBLISHER", "READY", "TOLD", "Part", "watch"]
+__all__ = ["CLIENT", "PUBLISHER", "READY", "TOLD", "Part", "watch"]
 
 #: The number of the user whom all watch.
 PUBLISHER: Final = 0
+#: Those who watch show no presence of their own: otherwise each is news to 99 others.
+CLIENT: Final = replace(ELEMENT, name="element-hidden", set_presence="offline")
 READY: Final = "ready\n"
 TOLD: Final = "told\n"
 #: How long a change may take, in seconds.
@@ -61,7 +64,7 @@ async def watch(part: Part, lines: asyncio.StreamReader, say: Callable[[str], No
 
     async def make(line: Connection, number: int) -> Watcher:
         account = accounts[number]
-        polls = Polls(account, ELEMENT, TIMEOUT_MS, STORED_FILTER)
+        polls = Polls(account, CLIENT, TIMEOUT_MS, STORED_FILTER)
         return Watcher(account, polls, await _first_token(line, account), ledger, by_name)
 
     for watcher in await in_parallel(stage, "first syncs", watching, make):
@@ -77,10 +80,10 @@ async def _first_token(line: Connection, account: Account) -> str:
     """Return the token of a first sync; ask again where a node has no time, as clients do."""
     for _ in range(_TRIES):
         try:
-            return await first_sync(line, account, ELEMENT)
+            return await first_sync(line, account, CLIENT)
         except Refused:
             await pause(1)
-    return await first_sync(line, account, ELEMENT)
+    return await first_sync(line, account, CLIENT)
 
 
 class _Silent:
