@@ -106,7 +106,7 @@ _ALL: Final = (
         for client in (ELEMENT_AWAY, NIO, BOT)
     ),
     _fanout(500, _FLAT_OUT, _UNSATURATED, over_nodes=True),
-    _fanout(5000, _FLAT_OUT, _UNSATURATED, long_for_synapse=True),
+    _fanout(5000, _FLAT_OUT, _UNSATURATED, over_nodes=True, long_for_synapse=True),
     Preset(
         "mesh",
         "500 users in 50 rooms of 20, each in 2; 20 changes/s",
