@@ -67,7 +67,7 @@ def parts_of(watchers: int, per_process: int, port: int) -> list[Part]:
     count = -(-watchers // per_process)
     bounds = [watchers * it // count for it in range(count + 1)]
     return [
-        Part(f"127.0.0.{number}", port, f"127.0.1.{number}", watchers + 1, before + 1, last)
+        Part(f"127.0.0.{number}", port, f"127.0.1.{number}", before + 1, last)
         for number, (before, last) in enumerate(pairwise(bounds), 1)
     ]
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from bench.machine import Cores
 from bench.processes import cpu_seconds, resident_bytes
 
-__all__ = ["Latency", "Measurement", "Meter", "Progress", "Usage", "percentile"]
+__all__ = ["Latency", "Measurement", "Meter", "Progress", "Silent", "Usage", "percentile"]
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,13 @@ class Progress(Protocol):
 
     def step(self, what: str, total: int) -> Callable[[], None]:
         """Begin a step of *parts* parts; return the function to call after each part."""
+
+
+class Silent:
+    """Progress that nobody looks at."""
+
+    def step(self, _what: str, _total: int) -> Callable[[], None]:
+        return lambda: None
 
 
 @dataclass

@@ -20,8 +20,8 @@ from bench.errors import Refused
 from bench.http import Address, Connection, connect
 from bench.ledger import Ledger
 from bench.machine import share_cores
-from bench.matrix import Account, Polls, first_sync
-from bench.measuring import Meter
+from bench.matrix import Account, Polls, first_sync, user_id
+from bench.measuring import Meter, Silent
 from bench.party import TIMEOUT_MS, MatrixWire, Watcher
 from bench.servers.stored import STORED_FILTER, stored_account
 from bench.stage import Stage, in_parallel
@@ -48,8 +48,7 @@ class Part(msgspec.Struct, frozen=True):
     port: int
     #: Where the connections come from: an address has 28,000 ports for that.
     source: str
-    #: How many users there are, and the first and the last of those who watch here.
-    users: int
+    #: The first and the last of those who watch here.
     first: int
     last: int
 
@@ -58,14 +57,13 @@ async def watch(part: Part, lines: asyncio.StreamReader, say: Callable[[str], No
     """Connect the watchers of *part*, and say when each change has reached all of them."""
     watching = tuple(range(part.first, part.last + 1))
     ledger = Ledger([frozenset(watching)])
-    stage = Stage(Address(part.host, part.port), Meter({}, share_cores()), _Silent(), MatrixWire())
-    accounts = [stored_account(number) for number in range(part.users)]
-    by_name = {account.user_id: account.number for account in accounts}
+    stage = Stage(Address(part.host, part.port), Meter({}, share_cores()), Silent(), MatrixWire())
+    watched = {user_id(PUBLISHER): PUBLISHER}
 
     async def make(line: Connection, number: int) -> Watcher:
-        account = accounts[number]
+        account = stored_account(number)
         polls = Polls(account, CLIENT, TIMEOUT_MS, STORED_FILTER)
-        return Watcher(account, polls, await _first_token(line, account), ledger, by_name)
+        return Watcher(account, polls, await _first_token(line, account), ledger, watched)
 
     for watcher in await in_parallel(stage, "first syncs", watching, make):
         watcher.poll_on(await connect(stage.address, part.source))
@@ -84,13 +82,6 @@ async def _first_token(line: Connection, account: Account) -> str:
         except Refused:
             await pause(1)
     return await first_sync(line, account, CLIENT)
-
-
-class _Silent:
-    """Progress that nobody looks at."""
-
-    def step(self, _what: str, _total: int) -> Callable[[], None]:
-        return lambda: None
 
 
 def _say(said: str) -> None:

@@ -31,7 +31,10 @@ def store(data_dir: Path, shape: Shape) -> None:
     engine = create_engine(f"sqlite:///{data_dir / 'lamplighter.db'}")
     try:
         with engine.begin() as connection:
-            for table, content in {**rows_of(shape, now), **_presence(shape, now)}.items():
+            for table, content in {
+                **rows_of(shape, now),
+                tables.presence: _presence(shape, now),
+            }.items():
                 connection.execute(insert(table), content)
             connection.execute(update(tables.stream).values(position=1))
     finally:
@@ -75,20 +78,18 @@ def rows_of(shape: Shape, now: Timestamp) -> dict[Table, list[dict[str, Any]]]:
     }
 
 
-def _presence(shape: Shape, now: Timestamp) -> dict[Table, list[dict[str, Any]]]:
-    return {
-        tables.presence: [
-            {
-                "user_id": user_id(number),
-                "state": str(Presence.OFFLINE if number % 2 else Presence.ONLINE),
-                "word": StateSource.DEVICES.name,
-                "last_active_ts": now - _QUIET_FOR[number % 4 // 2],
-                "last_federation_update_ts": now,
-                "last_user_sync_ts": now,
-                "status_msg": f"status {number}",
-                "currently_active": False,
-                "position": number + 1,
-            }
-            for number in range(shape.users)
-        ],
-    }
+def _presence(shape: Shape, now: Timestamp) -> list[dict[str, Any]]:
+    return [
+        {
+            "user_id": user_id(number),
+            "state": str(Presence.OFFLINE if number % 2 else Presence.ONLINE),
+            "word": StateSource.DEVICES.name,
+            "last_active_ts": now - _QUIET_FOR[number % 4 // 2],
+            "last_federation_update_ts": now,
+            "last_user_sync_ts": now,
+            "status_msg": f"status {number}",
+            "currently_active": False,
+            "position": number + 1,
+        }
+        for number in range(shape.users)
+    ]

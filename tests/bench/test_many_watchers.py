@@ -11,9 +11,9 @@ from bench.watching import Part
 def test_parts() -> None:
     """Watchers are shared out evenly, each to one process, and no process has too many."""
     assert parts_of(7, 3, 8008) == [
-        Part("127.0.0.1", 8008, "127.0.1.1", users=8, first=1, last=2),
-        Part("127.0.0.2", 8008, "127.0.1.2", users=8, first=3, last=4),
-        Part("127.0.0.3", 8008, "127.0.1.3", users=8, first=5, last=7),
+        Part("127.0.0.1", 8008, "127.0.1.1", first=1, last=2),
+        Part("127.0.0.2", 8008, "127.0.1.2", first=3, last=4),
+        Part("127.0.0.3", 8008, "127.0.1.3", first=5, last=7),
     ]
 
 

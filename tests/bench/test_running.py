@@ -1,6 +1,5 @@
 """Every kind of load on a real Lamplighter, in a process of its own; but tiny."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -12,6 +11,7 @@ from bench.loads.idle import Idle
 from bench.loads.puts import Puts
 from bench.loads.returns import Churn, Reconnect
 from bench.loads.starts import Starts
+from bench.measuring import Silent
 from bench.presets import Load, Preset
 from bench.running import measure
 from bench.servers.lamplighter import Lamplighter
@@ -20,13 +20,6 @@ from bench.shapes import alone, crowd, in_many_rooms, mesh, one_room, rooms_apar
 pytestmark = pytest.mark.processes
 
 ONE_CHANGE = Steady(per_second=1, seconds=1)
-
-
-class Silent:
-    """Progress that nobody looks at."""
-
-    def step(self, what: str, total: int) -> Callable[[], None]:
-        return lambda: None
 
 
 @pytest.mark.parametrize(
