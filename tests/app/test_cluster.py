@@ -41,9 +41,10 @@ class World:
         self.apis: list[ModuleApi] = []
 
     @asynccontextmanager
-    async def node(self, name: str) -> AsyncIterator[Lamplighter]:
-        """Run a node until the block ends, in good order."""
-        config = parse_config_text(CONFIG.replace("NODE", name), Path("lamplighter.yaml"))
+    async def node(self, name: str, more: str = "") -> AsyncIterator[Lamplighter]:
+        """Run a node until the block ends, in good order; *more* is in its configuration."""
+        text = CONFIG.replace("NODE", name) + more
+        config = parse_config_text(text, Path("lamplighter.yaml"))
         self.logs[name] = log = self.log.log()
         module = ConfiguredModule(
             "tests.Loop", {}, ModuleStyle.CALLBACKS, "here", factory=self.loop
@@ -133,6 +134,19 @@ async def test_a_node_that_stood_still() -> None:
         await world.passes(10)
         answers.append(world.apis[0].should_run_background_tasks())
     assert answers == [True, False, True]
+
+
+async def test_a_node_that_is_configured_otherwise() -> None:
+    """A node whose configuration would show other users, or show them otherwise, does not join:
+    the refusal names the key. What each node may have for itself may differ.
+    """
+    world = World()
+    async with world.node("a", "rate_limits: off"):
+        with pytest.raises(ClusterRefused) as refused:
+            await world.node("b", "presence: {enabled: false}").__aenter__()
+        async with world.node("b", "log: {level: debug}"):
+            pass
+    assert str(refused.value) == "presence.enabled: false at this node, not set at node a"
 
 
 async def test_a_version_that_changes_the_database() -> None:

@@ -255,7 +255,7 @@ def _position(record: LogRecord) -> StreamPosition:
 def _compare(alike: Mapping[str, str], node: _Node) -> None:
     theirs = node.facts.alike
     for fact in sorted(alike.keys() | theirs.keys()):
-        ours_is, theirs_is = alike.get(fact), theirs.get(fact)
+        ours_is, theirs_is = (it.get(fact, "not set") for it in (alike, theirs))
         if ours_is != theirs_is:
             raise NodesDiffer(
                 f"{fact}: {ours_is} at this node, {theirs_is} at node {node.lease.node}"

@@ -115,9 +115,9 @@ async def test_a_name_in_use(server: AnyLogServer) -> None:
 @pytest.mark.parametrize(
     ("alike", "fact"),
     [
-        ({"key": "1", "modules": "m"}, "modules: m at this node, None at node a"),
+        ({"key": "1", "modules": "m"}, "modules: m at this node, not set at node a"),
         ({"key": "2"}, "key: 2 at this node, 1 at node a"),
-        ({}, "key: None at this node, 1 at node a"),
+        ({}, "key: not set at this node, 1 at node a"),
     ],
 )
 async def test_facts_that_differ(server: AnyLogServer, alike: dict[str, str], fact: str) -> None:

@@ -23,6 +23,7 @@ from lamplighter.cluster.time import ClusterClock
 from lamplighter.cluster.valkey_address import parse_valkey_url
 from lamplighter.cluster.wire import WIRE_VERSION
 from lamplighter.config import BusUrl, Config
+from lamplighter.config.alike import alike_keys
 from lamplighter.database.engine import Database
 from lamplighter.database.migrate import is_up_to_date, migrate
 from lamplighter.database.presence import SqlPresenceStore
@@ -350,5 +351,6 @@ def facts_of(
         "the version of the stream": str(WIRE_VERSION),
         FACT_OF_MODULES: digest_of(modules),
         "the signing key": key,
+        **alike_keys(config),
     }
     return NodeFacts(str(config.listen[0]), alike)

@@ -339,4 +339,5 @@ def _read_facts(written: str | bytes) -> dict[str, str]:
 
 def _refuse(ours: Mapping[str, str], other: str, theirs: Mapping[str, str]) -> NoReturn:
     fact = min(it for it in ours.keys() | theirs.keys() if ours.get(it) != theirs.get(it))
-    raise NodesDiffer(f"{fact}: {ours.get(fact)} at this node, {theirs.get(fact)} at node {other}")
+    here, there = (it.get(fact, "not set") for it in (ours, theirs))
+    raise NodesDiffer(f"{fact}: {here} at this node, {there} at node {other}")
