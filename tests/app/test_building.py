@@ -6,18 +6,28 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from lamplighter.app import Storage, build
+from lamplighter.cli.users import stored_accounts
 from lamplighter.clock import after
 from lamplighter.config import parse_config_text
+from lamplighter.database.adapter import Sharing
+from lamplighter.database.tables import users
 from lamplighter.database.visibility import SqlVisibilityStore
 from lamplighter.delivery.tokens import epoch_of_name
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import StorageUnavailable
+from lamplighter.homeserver.values import NewRoom
 from lamplighter.ids import UserId
 from lamplighter.presence.state import Presence
 from tests.database.statements import traced_statements
 from tests.web.clients import client_of
+
+_CONFIG = parse_config_text("server_name: demo\n", Path("app.yaml"))
+
+#: What every statement has that reads all memberships.
+_MEMBERS = "FROM memberships WHERE membership = 'join'"
 
 
 async def test_health_recovers_by_itself(tmp_path: Path) -> None:
@@ -69,6 +79,41 @@ async def test_a_start_reads_everybody_at_once(tmp_path: Path) -> None:
         return len(traced)
 
     assert await statements("one") == await statements(*(f"user{n}" for n in range(20)))
+
+
+async def test_a_start_reads_memberships_once(tmp_path: Path) -> None:
+    """A start reads the memberships once, and a command does not read them."""
+    config = parse_config_text(f"server_name: demo\ndata_dir: {tmp_path}\n", Path("app.yaml"))
+    with traced_statements() as of_start:
+        server = await build(config, FakeClock(), Storage.of(config))
+    await server.stop()
+    with traced_statements() as of_command:
+        async with stored_accounts(config, Sharing.ALONE) as directory:
+            await directory.account(UserId("@alice:demo"))
+    whole = f"SELECT room_id, user_id, since_ts {_MEMBERS} ORDER BY since_ts, since_position"
+    read = [[" ".join(it.split()) for it in some] for some in (of_start, of_command)]
+    assert [[it for it in some if _MEMBERS in it] for some in read] == [[whole], []]
+
+
+async def test_a_deactivation_cut_short(tmp_path: Path) -> None:
+    """A user whose deactivation was cut short leaves every room once the next start is over."""
+    config, storage = _CONFIG, Storage.in_directory(tmp_path)
+    server = await build(config, FakeClock(), storage)
+    alice, bob = [(await server.directory.register(it, None)).user_id for it in ("alice", "bob")]
+    room_id = await server.directory.create_room(alice, NewRoom("public_chat"))
+    await server.directory.join(bob, room_id)
+    async with storage.database.write() as connection:  # as the first step of `deactivate` does
+        gone = update(users).where(users.c.user_id == alice).values(is_deactivated=True)
+        await connection.execute(gone)
+    await server.stop()
+    server = await build(config, FakeClock(), Storage.in_directory(tmp_path))
+    server.start()
+    assert [it.user_id for it in await server.directory.members()] == [alice, bob]
+    server.opened()
+    while await server.directory.joined_rooms(alice):
+        pass  # another thread reads, and this one goes on meanwhile
+    assert [it.user_id for it in await server.directory.members()] == [bob]
+    await server.stop()
 
 
 async def test_epochs(tmp_path: Path) -> None:

@@ -128,6 +128,7 @@ async def subject_beside(database: Database, clock: FakeClock) -> Subject:
     """Start a directory in *database*, which another one may use as well."""
     directory = SqlDirectory(database, SERVER, clock)
     await directory.start()
+    await directory.members()
     tested = Subject(directory, clock, Recorder(), database)
     directory.listen(tested.recorder)
     return tested

@@ -121,6 +121,7 @@ async def _started(news: SharedNews, database: Database, clock: FakeClock) -> No
     after = news.position_of(len(news.told) - 1)
     homeserver.join_cluster(WayToNodes(_spread(news, node), _catch_up(news, node), after))
     await homeserver.start()
+    await homeserver.membership.members()
     homeserver.listen(node.recorder)
     return node
 

@@ -56,9 +56,9 @@ class BuiltInHomeserver:
         await self.directory.start()
 
     def opened(self) -> None:
-        """Of many nodes, begin to look for what others have left undone."""
+        """Do what this process or others have left undone, and go on to look on many nodes."""
+        self._background.run(self.directory.finish_deactivations())
         if self.directory.is_one_of_many():
-            self._background.run(self.directory.finish_deactivations())
             self._background.every(_LOOKS_EVERY, self._look)
 
     def _look(self) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert
 
 from lamplighter.database.engine import Database
 from lamplighter.database.sqlite import open_file
-from lamplighter.database.tables import memberships, rooms, users
+from lamplighter.database.tables import memberships, rooms
 from lamplighter.errors import Forbidden, StorageUnavailable
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.sql.filtering import RoomFilter
@@ -103,22 +103,6 @@ async def test_a_full_disk(tmp_path: Path) -> None:
         await free_disk(database)
         await directory.set_state(ALICE, room_id, "m.room.topic", "", {"topic": "x" * 30_000})
         assert recorder.news == [{ALICE}]
-
-
-async def test_a_deactivation_cut_short(tmp_path: Path) -> None:
-    """A user whose deactivation was cut short has left every room after the next start."""
-    path = tmp_path / "directory.db"
-    async with running(path) as (directory, database):
-        await directory.register("alice", None)
-        await directory.register("bob", None)
-        room_id = await directory.create_room(ALICE, NewRoom("public_chat"))
-        await directory.join(BOB, room_id)
-        async with database.write() as connection:  # as the first step of `deactivate` does
-            gone = update(users).where(users.c.user_id == ALICE).values(is_deactivated=True)
-            await connection.execute(gone)
-    async with running(path) as (directory, _):
-        assert list(await directory.joined_members(BOB, room_id)) == [BOB]
-        assert [member.user_id for member in await directory.members()] == [BOB]
 
 
 async def test_too_many_rooms(tmp_path: Path) -> None:

@@ -4,13 +4,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from lamplighter.clock import Timestamp
 from lamplighter.database.engine import Database
 from lamplighter.database.memory import open_memory
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.homeserver.sql.members import RoomMembers
 from lamplighter.homeserver.values import NewRoom
 from lamplighter.ids import RoomId, UserId
-from lamplighter.ports import MembershipChange
+from lamplighter.ports import JoinedMember, MembershipChange
 from tests.contract.directories import ALICE, BOB, PHONE, SERVER, on_phone
 from tests.contract.nodes import NodesOfOne, nodes_on
 
@@ -33,7 +34,7 @@ def test_members() -> None:
     what is heard again changes nothing.
     """
     members = RoomMembers()
-    members.read([(ROOM, ALICE)])
+    members.begin([JoinedMember(ROOM, ALICE, Timestamp(1))])
     changes = [joins(ROOM, BOB), joins(OTHER, BOB), leaves(ROOM, ALICE), leaves(OTHER, BOB)]
     for _ in range(2):
         members.changed(changes)

@@ -48,6 +48,7 @@ async def test_rooms_are_forgotten() -> None:
         rooms = [await tested.room(ALICE) for _ in range(3)]
         ledger = Ledger(database, clock)
         await ledger.start()
+        ledger.members.begin(await tested.directory.members())
         typing = TypingNotices(ledger, clock, most_rooms=2)
         serials = []
         for room in rooms:

@@ -25,7 +25,8 @@ __all__ = ["SqlDirectory"]
 class SqlDirectory:
     """The directory of the built-in homeserver, in a SQL database, which has been migrated before.
 
-    Nothing but `start` may be called before `start` has returned.
+    Nothing but `start` may be called before `start` has returned. A server calls `members` next: it
+    learns whom the news of rooms concern. Who tells nobody any news, as a command does, need not.
     """
 
     def __init__(self, database: Database, server_name: ServerName, clock: Clock) -> None:
@@ -87,13 +88,8 @@ class SqlDirectory:
         self._ledger = ledger
 
     async def start(self) -> None:
-        """Read the position of the stream, and finish deactivations that were begun.
-
-        One of many nodes does the latter later (`finish_deactivations`): its stream must run.
-        """
+        """Read the position of the stream; the first time, begin a stream."""
         await self._ledger.start()
-        if not self._ledger.is_one_of_many():
-            await self.finish_deactivations()
 
     def _join_nodes(self, ledger: Ledger, accounts: AccountBook) -> None:
         """Take in what many nodes need."""

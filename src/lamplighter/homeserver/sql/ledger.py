@@ -28,7 +28,7 @@ from lamplighter.database.tables import news as news_table
 from lamplighter.database.tables import stream as stream_table
 from lamplighter.errors import ClusterRefused, ShuttingDown
 from lamplighter.futures import retrieve
-from lamplighter.homeserver.sql.members import ALL_JOINED, RoomMembers
+from lamplighter.homeserver.sql.members import RoomMembers
 from lamplighter.homeserver.sql.news import DevicesOf, TypingNews, Written, decode_news, encode_news
 from lamplighter.homeserver.sql.spreading import Spreading
 from lamplighter.homeserver.sql.stream import RoomStream
@@ -102,7 +102,7 @@ class Ledger:
         self._at = 0
         #: The stream; `start` reads where it stands.
         self.stream = RoomStream("", 0)
-        #: The members of rooms; `start` reads them.
+        #: The members of rooms; `RoomReader.members` reads them.
         self.members = RoomMembers()
         #: Tells the current instant.
         self.now = clock.now
@@ -120,15 +120,13 @@ class Ledger:
         self._stores_news = True
 
     async def start(self) -> None:
-        """Read the position of the stream and the members; the first time, begin a stream."""
+        """Read the position of the stream; the first time, begin a stream."""
         # Of many nodes, each shows from the start on, by the connection that writes, that it runs.
         opened = self._database.read if self._way is None else self._database.write
         async with opened() as connection:
             row = (await connection.execute(select(stream_table))).one_or_none()
         row = row or await self._begin_stream()
         self.stream.open(row.incarnation, row.position, self.now())
-        # Joins and leaves that other nodes write meanwhile are heard again, and change nothing.
-        self.members.read(await self._database.fetch(ALL_JOINED))
         if self._way is not None:
             self.stream.share_typing(self._at)
             self._nodes = Spreading(self._way.spread, self._clock, row.position)

@@ -1,24 +1,20 @@
 """Who is joined to which room, in memory: whom the news of a room concern.
 
 News name a room, not its members. Otherwise a message in a room of 5,000 would be 90 KB of names,
-stored once, sent to every node, and read there. So each node knows the members. It reads them when
-it starts, and takes in every join and leave that it hears of. Who has just joined or left has news
-by name.
+stored once, sent to every node, and read there. So each node knows the members. It begins with
+those whom its presence reads at the start, and takes in every join and leave that it hears of. Who
+has just joined or left has news by name. A command tells nobody any news, and reads no members.
 
 What somebody may see does not depend on this memory: the database says so when it is read.
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Collection, Iterable
+from typing import Final
 
-from lamplighter.database.adapter import Statement
 from lamplighter.ids import RoomId, UserId
-from lamplighter.ports import MembershipChange
+from lamplighter.ports import JoinedMember, MembershipChange
 
-__all__ = ["ALL_JOINED", "RoomMembers"]
-
-#: The rows that `RoomMembers.read` takes.
-ALL_JOINED: Final = Statement("SELECT room_id, user_id FROM memberships WHERE membership = 'join'")
+__all__ = ["RoomMembers"]
 
 _NOBODY: Final[Collection[UserId]] = frozenset()
 
@@ -29,11 +25,11 @@ class RoomMembers:
     def __init__(self) -> None:
         self._members: dict[RoomId, set[UserId]] = {}
 
-    def read(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Begin with the rows of `ALL_JOINED`."""
-        names: dict[UserId, UserId] = {}  # of equal names one object is kept
-        for room_id, user_id in rows:
-            self._members.setdefault(room_id, set()).add(names.setdefault(user_id, user_id))
+    def begin(self, members: Iterable[JoinedMember]) -> None:
+        """Know these *members*, and nobody else."""
+        self._members.clear()
+        for member in members:
+            self._members.setdefault(member.room_id, set()).add(member.user_id)
 
     def changed(self, changes: Iterable[MembershipChange]) -> None:
         """Take in joins and leaves, in their order."""

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from sys import intern
 from typing import Final
 
 from sqlalchemy import ColumnElement, and_, false, or_, select
 
+from lamplighter.clock import Timestamp
 from lamplighter.database.adapter import Statement
 from lamplighter.database.tables import account_data, current_state, events, memberships, stream
 from lamplighter.errors import NotFound
@@ -20,10 +22,10 @@ from lamplighter.ports import JoinedMember, Json, Profile
 __all__ = ["RoomReader"]
 
 #: In the order of the joins.
-_ALL_JOINED: Final = """
+_ALL_JOINED: Final = Statement("""
 SELECT room_id, user_id, since_ts FROM memberships WHERE membership = 'join'
 ORDER BY since_ts, since_position
-"""
+""")
 
 
 class RoomReader:
@@ -33,8 +35,17 @@ class RoomReader:
         self._ledger = ledger
 
     async def members(self) -> Sequence[JoinedMember]:
-        """Return every present membership `join`, the oldest first; asked once, at start-up."""
-        return [JoinedMember(*row) for row in await self._ledger.fetch(Statement(_ALL_JOINED))]
+        """Return every present membership `join`, the oldest first; asked once, at start-up.
+
+        From now on the ledger knows whom the news of rooms concern. Joins and leaves that other
+        nodes write meanwhile are heard again later, and change nothing.
+        """
+        members = [
+            JoinedMember(RoomId(intern(room_id)), UserId(intern(user_id)), Timestamp(since))
+            for room_id, user_id, since in await self._ledger.fetch(_ALL_JOINED)
+        ]
+        self._ledger.members.begin(members)
+        return members
 
     async def joined_rooms(self, user_id: UserId) -> Sequence[RoomId]:
         """Return the rooms to which the user is joined."""
