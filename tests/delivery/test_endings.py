@@ -1,7 +1,7 @@
 """The remembered ends of visibility."""
 
 from lamplighter.delivery.endings import MOST_ENDINGS, Endings
-from lamplighter.ids import StreamPosition
+from lamplighter.ids import StreamPosition, UserId
 from tests.routing.people import ALICE, BOB, CHARLIE, DORA
 
 
@@ -44,6 +44,46 @@ def test_one_viewer_alone() -> None:
         endings.put(ALICE, user_id, at(number + 1))
     assert endings.of(ALICE) == {CHARLIE: at(2), DORA: at(3)}
     assert len(endings) == 2
+
+
+PEOPLE = frozenset(UserId(f"@u{number}:demo") for number in range(5_000))
+
+
+def test_a_crowd() -> None:
+    """A viewer who ceases to see a crowd has lost each of them, but those who are spared; an end of
+    one of them before or after it counts as well.
+    """
+    endings = Endings()
+    endings.put(ALICE, BOB, at(3))
+    endings.put_crowd(ALICE, {BOB, CHARLIE, DORA}, {DORA}, at(5))
+    endings.put(ALICE, CHARLIE, at(7))
+    after = [endings.after(ALICE, at(n)) for n in (4, 5, 7)]
+    assert after == [{BOB, CHARLIE}, {CHARLIE}, set()]
+    assert endings.of(ALICE) == {BOB: at(5), CHARLIE: at(7)}
+
+
+def test_crowds_displace_nobody() -> None:
+    """Thousands of users who end for a viewer at once take the room of one, and of those who are
+    spared, as long as not many are new among them.
+    """
+    endings = Endings(20)
+    endings.put(ALICE, BOB, at(1))
+    for number, viewer in enumerate((BOB, CHARLIE, DORA)):
+        new = frozenset(UserId(f"@new{it}:demo") for it in range(number))
+        endings.put_crowd(viewer, PEOPLE | new, {ALICE}, at(2))
+        assert endings.of(viewer) == dict.fromkeys(PEOPLE | new, at(2))
+    assert (endings.of(ALICE), len(endings)) == ({BOB: at(1)}, 1 + 2 + 3 + 4)
+
+
+def test_crowds_that_differ() -> None:
+    """A crowd that has grown a lot, or lost somebody, is another one."""
+    endings = Endings(20)
+    grown = PEOPLE | {UserId(f"@new{it}:demo") for it in range(2_000)}
+    fewer = frozenset(sorted(PEOPLE)[1:])
+    for viewer, crowd in ((BOB, PEOPLE), (CHARLIE, grown), (DORA, fewer)):
+        endings.put_crowd(viewer, crowd, frozenset(), at(2))
+    assert [endings.of(it).keys() for it in (BOB, CHARLIE, DORA)] == [PEOPLE, grown, fewer]
+    assert len(endings) == 3
 
 
 def test_who_is_forgotten() -> None:

@@ -1,14 +1,21 @@
 """The end of visibility: who is told, of whom, and what the server remembers of it."""
 
+import asyncio
+from datetime import timedelta
+
 import pytest
 
 from lamplighter.cluster.entries import Left
+from lamplighter.cluster.log import MessageId, ToldToAll
 from lamplighter.ids import StreamPosition, UserId
+from lamplighter.ports import SavedPresence
 from lamplighter.presence.events import StatusSet
+from lamplighter.presence.machine import StateSource, TrackedUser
 from lamplighter.presence.state import Presence
 from tests.routing.callbacks import Thinking, answering, turns
 from tests.routing.people import ALICE, ATTIC, BOB, CHARLIE, DORA, HALL, state
 from tests.service.counting import counted_calls
+from tests.service.nodes import Cluster
 from tests.service.parts import PHONE, Parts
 
 START = StreamPosition(0)
@@ -99,6 +106,42 @@ async def test_a_former_room(parts: Parts) -> None:
     parts.stream.append(Left(ATTIC, CHARLIE))
     assert (parts.ends.of(ALICE, before), parts.ends.of(ALICE, ended)) == ({CHARLIE}, set())
     assert parts.endings.of(ALICE) == {CHARLIE: ended}
+
+
+def many(count: int) -> list[UserId]:
+    """Return so many users."""
+    return [UserId(f"@u{number}:demo") for number in range(count)]
+
+
+async def test_many_users_at_once() -> None:
+    """Where modules take back most users for a viewer, the entry is short, every node hides them
+    all, whoever is seen by a room or sent by a module stays, and the ends of others are remembered.
+    """
+    cluster = Cluster(ALICE, BOB)
+    people = [BOB, CHARLIE, *many(2_000)]
+    cluster.store.save(
+        [SavedPresence(TrackedUser(state(it), StateSource.MODULE), START) for it in people]
+    )
+    a, b = [await cluster.start(name) for name in "ab"]
+    await cluster.passes(1)
+    for node in (a, b):
+        node.core.endings.put(DORA, BOB, StreamPosition(1))
+        node.core.router.adopt(registered := node.core.router.prepare())
+        registered.register("One", answering({ALICE: {state(CHARLIE)}}), answering(set()))
+    b.core.feed.open(ALICE)
+    began, assumed = a.core.feed.position, a.core.stream.position
+    ending = asyncio.ensure_future(a.core.ends.shown_no_more(ALICE, {*people}, is_stale=False))
+    await cluster.passes(1)
+    assert ending.done()
+    assert a.holder.lease is not None
+    told = await a.log.read(a.holder.lease, assumed, MessageId(""), timedelta(0))
+    assert sum(len(it.payload) for it in told.records if isinstance(it, ToldToAll)) < 300
+    for node in (a, b):
+        assert node.core.ends.of(ALICE, began) == {*many(2_000)}
+        assert node.core.ends.of(DORA, START) == {BOB}
+        assert len(node.core.endings) < 10
+    assert len(b.core.feed.open(ALICE).after(began)) == 2_000
+    await cluster.stop()
 
 
 async def test_the_work_of_a_leave() -> None:

@@ -46,6 +46,7 @@ __all__ = [
     "Changed",
     "Deactivated",
     "Entry",
+    "EverybodyBut",
     "Forgotten",
     "HoldAsked",
     "HomeserverNews",
@@ -167,6 +168,12 @@ class SnapshotFor(msgspec.Struct, frozen=True, tag=True):
     viewers: tuple[UserId, ...]
 
 
+class EverybodyBut(msgspec.Struct, frozen=True):
+    """All users who were ever heard of, without some."""
+
+    users: tuple[UserId, ...]
+
+
 class VisibilityEnded(msgspec.Struct, frozen=True, tag=True):
     """Modules show a viewer some users no more, whom they have shown to the viewer at one node.
 
@@ -174,7 +181,7 @@ class VisibilityEnded(msgspec.Struct, frozen=True, tag=True):
     """
 
     viewer: UserId
-    users: tuple[UserId, ...]
+    users: tuple[UserId, ...] | EverybodyBut
     #: Whether it may have been so for some time: nothing depends on how the users are by now.
     is_stale: bool
 

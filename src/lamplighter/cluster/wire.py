@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 #: The version of the form that this code writes and reads. Every change of an entry is a new one.
-WIRE_VERSION: Final = 2
+WIRE_VERSION: Final = 3
 
 _PREFIX: Final = bytes([WIRE_VERSION])
 

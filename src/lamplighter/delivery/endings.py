@@ -2,9 +2,15 @@
 
 They are for viewers who return with a token from before an end. A viewer who has an outbox finds
 the same there.
+
+Most ends are remembered one by one. A module that takes back all users ends visibility of thousands
+for a viewer at once: a *crowd*. It is remembered for all such viewers together, so that it does not
+displace the ends of others.
 """
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from typing import Final
 
 from lamplighter.ids import StreamPosition, UserId
@@ -16,6 +22,25 @@ __all__ = ["MOST_ENDINGS", "Endings"]
 #: visibility longest ago are forgotten: their clients show what they showed until their next first
 #: sync.
 MOST_ENDINGS: Final = 200_000
+#: A crowd that has grown by no more stands for the larger one, too.
+_GROWN: Final = 1_000
+_BEGINNING: Final = StreamPosition(0)
+
+
+@dataclass(slots=True)
+class _Ended:
+    """What is remembered of one viewer."""
+
+    #: The newest comes last.
+    users: dict[UserId, StreamPosition] = field(default_factory=dict)
+    crowd: frozenset[UserId] = frozenset()
+    #: Those of the crowd who were still visible.
+    spared: AbstractSet[UserId] = frozenset()
+    crowd_ended: StreamPosition = _BEGINNING
+
+    @property
+    def weight(self) -> int:
+        return len(self.users) + len(self.spared) + bool(self.crowd)
 
 
 class Endings:
@@ -25,33 +50,65 @@ class Endings:
         """Remember *most* pairs."""
         self._most = most
         #: The viewers in the order in which they last lost visibility of somebody.
-        self._ended: Recent[UserId, dict[UserId, StreamPosition]] = Recent(most)
+        self._ended: Recent[UserId, _Ended] = Recent(most)
+        #: The newest one.
+        self._crowd: frozenset[UserId] = frozenset()
         self._changed: set[UserId] = set()
 
     def __len__(self) -> int:
-        """Return how many pairs are remembered."""
+        """Return how many pairs are remembered; a crowd of one viewer counts as one."""
         return self._ended.weight
 
     def put(self, viewer: UserId, user_id: UserId, position: StreamPosition) -> None:
         """Remember that tokens of *viewer* from before *position* have not heard of the end."""
-        ended = self._ended.peek(viewer)
-        if ended is None:
-            ended = {}
-        before = ended.pop(user_id, position)
-        ended[user_id] = max(before, position)
-        if len(ended) > self._most:
-            del ended[next(iter(ended))]
-        displaced = self._ended.put(viewer, ended, len(ended))
+        ended = self._ended.peek(viewer) or _Ended()
+        before = ended.users.pop(user_id, position)
+        ended.users[user_id] = max(before, position)
+        if len(ended.users) > self._most:
+            del ended.users[next(iter(ended.users))]
+        self._put(viewer, ended)
+
+    def put_crowd(
+        self,
+        viewer: UserId,
+        crowd: AbstractSet[UserId],
+        spared: AbstractSet[UserId],
+        position: StreamPosition,
+    ) -> None:
+        """Remember the same of all of *crowd* but *spared*.
+
+        Each call must be of later than the one before.
+        """
+        if not self._crowd <= crowd or len(crowd) - len(self._crowd) > _GROWN:
+            self._crowd = frozenset(crowd)
+        ended = self._ended.peek(viewer) or _Ended()
+        ended.crowd, ended.spared, ended.crowd_ended = self._crowd, spared, position
+        for user_id in crowd - self._crowd - spared:
+            ended.users[user_id] = position
+        self._put(viewer, ended)
+
+    def _put(self, viewer: UserId, ended: _Ended) -> None:
+        displaced = self._ended.put(viewer, ended, ended.weight)
         self._changed.update((viewer, *(it for it, _ in displaced)))
 
     def after(self, viewer: UserId, position: StreamPosition) -> set[UserId]:
         """Return of whom tokens of *viewer* from *position* have not heard that it has ended."""
         ended = self._ended.peek(viewer)
-        return {it for it, at in ended.items() if at > position} if ended else set()
+        if ended is None:
+            return set()
+        crowd = ended.crowd - ended.spared if ended.crowd_ended > position else ()
+        return {*crowd, *(it for it, at in ended.users.items() if at > position)}
 
     def of(self, viewer: UserId) -> Mapping[UserId, StreamPosition]:
         """Return all that is remembered of *viewer*."""
-        return self._ended.peek(viewer) or {}
+        ended = self._ended.peek(viewer)
+        if ended is None:
+            return {}
+        if not ended.crowd:
+            return ended.users
+        crowd = dict.fromkeys(ended.crowd - ended.spared, ended.crowd_ended)
+        later = ((it, max(at, crowd.get(it, at))) for it, at in ended.users.items())
+        return {**crowd, **dict(later)}
 
     def forget(self, viewer: UserId) -> None:
         """Forget what is remembered of a viewer who does not return."""

@@ -12,8 +12,9 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from typing import Final
 
-from lamplighter.cluster.entries import VisibilityEnded
+from lamplighter.cluster.entries import EverybodyBut, VisibilityEnded
 from lamplighter.cluster.positions import BEGINNING
 from lamplighter.delivery.endings import Endings
 from lamplighter.delivery.feed import Feed
@@ -32,6 +33,9 @@ from lamplighter.service.deliverer import Deliverer
 from lamplighter.service.roster import Roster
 
 __all__ = ["VisibilityEnds"]
+
+#: So many users, if they are more than half of all, are told by who is not among them.
+_MANY: Final = 1_000
 
 
 @dataclass(eq=False)
@@ -86,11 +90,11 @@ class VisibilityEnds:
         ended = invisible - (await self._routed({viewer}, invisible)).get(viewer, frozenset())
         if not ended:
             return
-        entry = VisibilityEnded(viewer, tuple(ended), is_stale)
+        entry = VisibilityEnded(viewer, self._told(ended), is_stale)
         noted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def lost(_error: ClusterUnavailable) -> None:
-            self._end({viewer}, entry.users, {}, is_stale=is_stale)
+            self._note(entry, is_stale=is_stale)
             finish(noted)
 
         self.deliverer.stream.append(entry, lambda _position: finish(noted), lost)
@@ -102,7 +106,24 @@ class VisibilityEnds:
         Of many nodes, none knows what the viewer has heard of the users at the others.
         """
         is_stale = entry.is_stale or not self.deliverer.stream.is_current
-        self._end({entry.viewer}, entry.users, {}, is_stale=is_stale)
+        self._note(entry, is_stale=is_stale)
+
+    def _told(self, ended: AbstractSet[UserId]) -> tuple[UserId, ...] | EverybodyBut:
+        """Return how an entry names *ended*: in the shorter way, if they are many."""
+        if len(ended) >= _MANY:
+            known = self._everybody()
+            if ended <= known and 2 * len(ended) > len(known):
+                return EverybodyBut(tuple(known - ended))
+        return tuple(ended)
+
+    def _note(self, entry: VisibilityEnded, *, is_stale: bool) -> None:
+        if isinstance(entry.users, EverybodyBut):
+            self._end_crowd(entry.viewer, frozenset(entry.users.users), is_stale=is_stale)
+        else:
+            self._end({entry.viewer}, entry.users, {}, is_stale=is_stale)
+
+    def _everybody(self) -> frozenset[UserId]:
+        return frozenset(UserId(it.user_id) for it in self.roster.known())
 
     def _invisible(
         self, viewers: AbstractSet[UserId], users: Iterable[UserId]
@@ -176,19 +197,34 @@ class VisibilityEnds:
         """Note the end for each of *viewers* who has no reason left to see one of *users*."""
         position = self.deliverer.advance()
         for user_id in users:
-            is_offline = self._is_offline(user_id)
             last = self.roster.last(user_id).told
-            shown = UserPresenceState.default(user_id)
-            ending = Update(shown, (), position, position)
+            ending = _ending(user_id, position)
             for viewer in viewers:
                 if user_id in routed.get(viewer, ()) or self.planner.sees(viewer, user_id):
                     continue
                 if server_of(viewer) != self.server_name:
                     continue
-                # A viewer who has heard that the user is offline gets no news.
-                is_news = is_stale or not is_offline or self._is_altered(viewer, user_id)
+                is_news = is_stale or self._is_news(viewer, user_id)
                 self.endings.put(viewer, user_id, position if is_news else last)
                 self.feed.end(viewer, ending, is_news=is_news)
+
+    def _end_crowd(self, viewer: UserId, spared: AbstractSet[UserId], *, is_stale: bool) -> None:
+        """Note the end for *viewer* of everybody but *spared*, and those who are visible here.
+
+        A client that returns is told so of all of them, however they were.
+        """
+        position, everybody = self.deliverer.advance(), self._everybody()
+        self.endings.put_crowd(viewer, everybody, spared, position)
+        if self.feed.outbox(viewer) is None:
+            return
+        for user_id in everybody - spared:
+            if not self.planner.sees(viewer, user_id):
+                is_news = is_stale or self._is_news(viewer, user_id)
+                self.feed.end(viewer, _ending(user_id, position), is_news=is_news)
+
+    def _is_news(self, viewer: UserId, user_id: UserId) -> bool:
+        """Tell whether the viewer may show something else than that the user is offline."""
+        return not self._is_offline(user_id) or self._is_altered(viewer, user_id)
 
     def _is_offline(self, user_id: UserId) -> bool:
         state = self.roster.get(user_id)
@@ -199,3 +235,7 @@ class VisibilityEnds:
         return user_id in self._once_altered or any(
             user_id in module.alters.get(viewer, ()) for module in self.router.modules
         )
+
+
+def _ending(user_id: UserId, position: StreamPosition) -> Update:
+    return Update(UserPresenceState.default(user_id), (), position, position)
