@@ -13,6 +13,7 @@ import structlog
 from lamplighter import app
 from lamplighter.app import Lamplighter, Storage
 from lamplighter.cli.ending import LastResort, run
+from lamplighter.cli.huge_pages import keep_moving_to_huge_pages
 from lamplighter.cli.import_path import import_from_here
 from lamplighter.cli.preflight import check_surroundings
 from lamplighter.cli.running import mark_as_running
@@ -118,6 +119,7 @@ async def _serve_marked(
     async with serving(config, storage, lambda: load_config(path)) as server:
         tasks = [asyncio.ensure_future(it(server, path)) for it in companions]
         tasks.append(asyncio.ensure_future(_reload_when_told(server, told_to_reload)))
+        tasks.append(asyncio.ensure_future(keep_moving_to_huge_pages(SystemClock())))
         _log.info("serving", server_name=config.server_name, listen=list(config.listen))
         ended = await _until_stopped(server)
         _log.info("stopping")
