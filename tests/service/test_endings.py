@@ -5,17 +5,19 @@ from datetime import timedelta
 
 import pytest
 
-from lamplighter.cluster.entries import Left
+from lamplighter.cluster.entries import Left, VisibilityEnded
 from lamplighter.cluster.log import MessageId, ToldToAll
+from lamplighter.cluster.wire import decode_record
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.ports import SavedPresence
 from lamplighter.presence.events import StatusSet
 from lamplighter.presence.machine import StateSource, TrackedUser
 from lamplighter.presence.state import Presence
+from tests.cluster.memory_log import Way
 from tests.routing.callbacks import Thinking, answering, turns
 from tests.routing.people import ALICE, ATTIC, BOB, CHARLIE, DORA, HALL, state
 from tests.service.counting import counted_calls
-from tests.service.nodes import Cluster
+from tests.service.nodes import Cluster, Node
 from tests.service.parts import PHONE, Parts
 
 START = StreamPosition(0)
@@ -142,6 +144,34 @@ async def test_many_users_at_once() -> None:
         assert len(node.core.endings) < 10
     assert len(b.core.feed.open(ALICE).after(began)) == 2_000
     await cluster.stop()
+
+
+async def ends_in_the_log(node: Node, since: StreamPosition) -> list[VisibilityEnded]:
+    """Return the ends of visibility that the log tells after a position."""
+    assert node.holder.lease is not None
+    news = await node.log.read(node.holder.lease, since, MessageId(""), timedelta(0))
+    told = [it.payload for it in news.records if isinstance(it, ToldToAll)]
+    entries = [entry for payload in told for entry in decode_record(payload).entries]
+    return [it for it in entries if isinstance(it, VisibilityEnded)]
+
+
+@pytest.mark.parametrize("way", [Way.CLOSED, Way.ANSWERS_LOST])
+async def test_an_end_is_lost_with_the_lease(cluster: Cluster, way: Way) -> None:
+    """A node whose entry is lost with its lease tells all nodes once it has another lease; none
+    notes the end before. An entry that was written after all is not told again.
+    """
+    a, b = cluster.nodes["a"], cluster.nodes["b"]
+    began = a.core.stream.position
+    a.log.way = way
+    ending = asyncio.ensure_future(a.core.ends.shown_no_more(ALICE, {CHARLIE}, is_stale=True))
+    await cluster.passes(1)
+    assert a.core.ends.of(ALICE, START) == set()
+    await cluster.passes(5)
+    assert ending.done()
+    a.log.way = Way.OPEN
+    await cluster.passes(5)
+    assert [it.core.ends.of(ALICE, began) for it in (a, b)] == [{CHARLIE}] * 2
+    assert await ends_in_the_log(b, began) == [VisibilityEnded(ALICE, (CHARLIE,), True)]
 
 
 async def test_the_work_of_a_leave() -> None:

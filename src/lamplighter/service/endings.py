@@ -55,6 +55,8 @@ class VisibilityEnds:
     unsettled: Unsettled
     #: The users whom modules that were replaced have shown to somebody in an altered state.
     _once_altered: set[UserId] = field(init=False, default_factory=set)
+    #: By viewer, whose ends the other nodes may not have heard of: their entries are lost.
+    _unheard: dict[UserId, set[UserId]] = field(init=False, default_factory=dict)
 
     def begin_to_look(self, viewers: Iterable[UserId], users: Iterable[UserId]) -> None:
         """Call `look` in the background; note the ends at once if there are no modules."""
@@ -81,7 +83,8 @@ class VisibilityEnds:
         """Have all nodes note the end for *viewer* of those of *users* who are not visible.
 
         *is_stale* is whether visibility has ended some time ago: then nothing depends on how the
-        users are by now. Returns once this node has noted it.
+        users are by now. Returns once this node has noted it, or cannot tell the others: then none
+        notes it before `say_again`.
         """
         known = users if is_stale else self.roster.known_of(users).keys()
         invisible = self._invisible({viewer}, known)
@@ -94,7 +97,7 @@ class VisibilityEnds:
         noted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def lost(_error: ClusterUnavailable) -> None:
-            self._note(entry, is_stale=is_stale)
+            self._unheard.setdefault(viewer, set()).update(ended)
             finish(noted)
 
         self.deliverer.stream.append(entry, lambda _position: finish(noted), lost)
@@ -107,6 +110,15 @@ class VisibilityEnds:
         """
         is_stale = entry.is_stale or not self.deliverer.stream.is_current
         self._note(entry, is_stale=is_stale)
+        if unheard := self._unheard.get(entry.viewer):  # one of its entries was written after all
+            told = entry.users
+            unheard -= unheard if isinstance(told, EverybodyBut) else frozenset(told)
+
+    async def say_again(self) -> None:
+        """Tell all nodes, this one too, of the ends whose entries are lost."""
+        unheard, self._unheard = self._unheard, {}
+        for viewer, users in unheard.items():
+            await self.shown_no_more(viewer, users, is_stale=True)
 
     def _told(self, ended: AbstractSet[UserId]) -> tuple[UserId, ...] | EverybodyBut:
         """Return how an entry names *ended*: in the shorter way, if they are many."""

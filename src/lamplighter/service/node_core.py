@@ -67,6 +67,7 @@ class NodeCore:
             WaitingEvents(clock, core.connections, background, messages),
             users,
             core.resuming,
+            core.ends,
             Destinations(
                 clock,
                 stream,

@@ -33,6 +33,7 @@ from lamplighter.presence.events import Event
 from lamplighter.service.background import Background
 from lamplighter.service.connections import Connections
 from lamplighter.service.destinations import Destinations
+from lamplighter.service.endings import VisibilityEnds
 from lamplighter.service.intake import Intake
 from lamplighter.service.late import LateAnswers
 from lamplighter.service.node_messages import NodeMessages
@@ -65,6 +66,7 @@ class Owners:
     waiting: WaitingEvents
     users: OwnedUsers
     resuming: Resuming
+    ends: VisibilityEnds
     destinations: Destinations
     _lease: Lease | None = field(init=False, default=None)
     _owners: dict[PartitionId, Lease] = field(init=False, default_factory=dict)
@@ -194,7 +196,7 @@ class Owners:
         self.messages.send(by, EventTaken(number, _outcome(saving)))
 
     async def _repeat(self, lease: Lease) -> None:
-        """Say again who polls here: what the node said with its last lease ends with that lease.
+        """Say again who polls here, and what was lost with the last lease, which ends all of it.
 
         What the node has missed comes first: a device may be gone.
         """
@@ -205,6 +207,7 @@ class Owners:
                 await sleep(self.clock, _TRIES_EVERY)
             else:
                 self.connections.repeat(lambda _user_id: True)
+                await self.ends.say_again()
                 return
 
 
