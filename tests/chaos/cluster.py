@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +15,7 @@ import aiohttp
 
 from tests.chaos.diary import Diary
 from tests.chaos.link import Link
+from tests.chaos.oracle import Freeze
 from tests.chaos.passing import instant, pause
 from tests.chaos.person import GRACE
 from tests.chaos.rules import FILE, MODULE, Rule
@@ -22,7 +23,7 @@ from tests.interop.processes import Ended, ServerProcess, reserved_port
 from tests.postgresql import PostgresServer
 from tests.valkey import ValkeyServer
 
-__all__ = ["FAULTS", "ChaosCluster", "cluster_of"]
+__all__ = ["FAULTS", "ChaosCluster", "cluster_of", "faults"]
 
 NAMES: Final = "abc"
 _ADMIN_TOKEN: Final = "chaos"
@@ -53,10 +54,11 @@ class ChaosCluster:
         #: When all nodes died with all data of Valkey, and when the last node that was ready ended.
         self.blackouts: list[float] = []
         self.darknesses: list[float] = []
-        self.freezes: list[tuple[float, float]] = []
+        self.freezes: list[Freeze] = []
         self._ready: set[str] = set()
         self.nodes: dict[str, ServerProcess] = {}
         self.links: dict[str, Link] = {}
+        self._faults: Iterator[str] | None = None
         self.problems: list[str] = []
         self._is_over = False
 
@@ -133,7 +135,8 @@ class ChaosCluster:
 
     async def fault(self, random: Random) -> None:
         """Let one fault happen, and end; a node that was killed may be away for longer."""
-        what, name, lasts = random.choice(FAULTS), random.choice(NAMES), random.choice(_LASTS)
+        self._faults = self._faults or faults(random)
+        what, name, lasts = next(self._faults), random.choice(NAMES), random.choice(_LASTS)
         where = name if what in ("kill", "stop", "freeze", "cut", "hold") else ""
         self._diary.note(f"{what} {where} {lasts}")
         node, link = self.nodes[name], self.links[name]
@@ -143,7 +146,7 @@ class ChaosCluster:
             began = instant()
             self._signal(node, signal.SIGSTOP)
             await pause(lasts)
-            self.freezes.append((began, instant()))
+            self.freezes.append(Freeze(node.url, began, instant()))
             self._signal(node, signal.SIGCONT)
         elif what in ("cut", "hold"):
             (link.cut if what == "cut" else link.hold)()
@@ -212,6 +215,17 @@ class ChaosCluster:
                 return response.status, json.loads(await response.text())
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             return 0, type(error).__name__
+
+
+def faults(random: Random) -> Iterator[str]:
+    """Yield one fault of each kind, so that a minute has all of them; then `FAULTS`, and again.
+
+    Each time the order is another.
+    """
+    deck = sorted({*FAULTS})
+    while True:
+        yield from random.sample(deck, len(deck))
+        deck = list(FAULTS)
 
 
 @asynccontextmanager

@@ -2,7 +2,9 @@
 
 An answer may be as old as a node may be cut off without knowing it. So the oracle allows what was
 possible at any time of the last `LAG` seconds before an answer to a poll; where this machine is
-late, of more. A GET of presence has no such allowance: it contains what was acknowledged before.
+late, of more. A node that was frozen tells, at first, what it had read before that. Where nothing
+has failed for a while, an answer is at most `_PROMPT` seconds old. A GET of presence has no such
+allowance: it contains what was acknowledged before.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,10 +14,10 @@ from typing import Final, TypeAlias
 
 from lamplighter.ids import UserId
 from tests.chaos.passing import Lateness, instant
-from tests.chaos.person import Person, Shown, Told
+from tests.chaos.person import LogOut, Person, Shown, Told
 from tests.chaos.sight import Sight, SightOf
 
-__all__ = ["LAG", "Oracle", "Problem"]
+__all__ = ["LAG", "Freeze", "Oracle", "Problem"]
 
 #: A node that has not reached the log for 3 s answers nothing; and a second for the way of the
 #: answer.
@@ -23,12 +25,26 @@ LAG: Final = 4.0
 #: A node that is cut off twice answers a poll in between, by a new lease and without news: what it
 #: does not tell may be older by so many seconds than what it tells.
 _UNREAD: Final = 5.0
+#: Where nothing fails, nodes hear of everything as it happens: this is for the way of the answer.
+_PROMPT: Final = 1.0
+#: A node that was frozen finds out within so many seconds what it has missed, or that it has no
+#: lease; the way of the answer is in it.
+_THAWS: Final = 1.0
 #: How much more time the oracle allows for each second by which this process is late.
 _FOR_LATENESS: Final = 3
 _NOT_SHOWN: Final = Shown("offline", 0)
 
 #: By viewer and user.
 Sights: TypeAlias = Mapping[tuple[UserId, UserId], SightOf]
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """When a node was frozen, from its beginning to its end."""
+
+    url: str
+    began: float
+    ended: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +69,18 @@ class Oracle:
     blackouts: Sequence[float] = ()
     #: When no node was there any more that was ready.
     darknesses: Sequence[float] = ()
-    #: From when until when a node was frozen.
-    freezes: Sequence[tuple[float, float]] = ()
+    freezes: Sequence[Freeze] = ()
     people: dict[UserId, Person] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    #: Since when nothing fails, and all nodes are ready; infinity while something may fail.
+    quiet_since: float = inf
     #: How many answers and states were looked at.
     answers: int = 0
     states: int = 0
 
     def told(self, viewer: Person, told: Told) -> None:
         """Look at an answer to a sync, and at what the client goes on to show with it."""
-        start = self._possible_since(told.answered)
+        start = self._possible_since(told)
         self.answers += 1
         for user_id, user in self.people.items():
             before = viewer.believes.get(user_id, _NOT_SHOWN)
@@ -72,16 +89,25 @@ class Oracle:
                 why = self._mistake(viewer, user, shown, start, told.answered)
                 self._note(viewer, user, f"is told {shown}", why or _step_back(user, before, shown))
             elif not told.is_first:
-                why = self._mistake(viewer, user, before, start - _UNREAD, told.answered)
+                unread = start if self._is_quiet(told.answered) else start - _UNREAD
+                why = self._mistake(viewer, user, before, unread, told.answered)
                 if why and not self._is_forgotten(viewer, user):
                     self._note(viewer, user, f"still shows {before}", why)
         if told.is_first:
             self._look_for_missing(viewer, told)
 
-    def told_after(self, viewer: Person, seconds: float) -> None:
-        """Look at an answer to a device that was logged out so many seconds ago."""
-        if seconds > self.allowance:
+    def told_after(self, viewer: Person, told: Told, log_out: LogOut) -> None:
+        """Look at an answer to a device that was logged out, or is about to be.
+
+        A node hears of the log-out before it hears that the user has gone offline by that.
+        """
+        if log_out.at < self._possible_since(told):
+            seconds = told.answered - log_out.at
             what = f"gets an answer to a poll {seconds:.1f} s after the log-out"
+            self.problems.append(Problem(viewer, viewer, what))
+        before, shown = (it.get(viewer.user_id) for it in (viewer.believes, told.states))
+        if log_out.was_there and before and shown and _goes_offline(before, shown):
+            what = f"is told {shown} of itself, which follows from its log-out"
             self.problems.append(Problem(viewer, viewer, what))
 
     def got(self, viewer: Person, user: Person, asked: float, shown: Shown | None) -> None:
@@ -100,10 +126,21 @@ class Oracle:
         """How old an answer may be, in seconds."""
         return LAG + _FOR_LATENESS * self.lateness.seconds
 
-    def _possible_since(self, answered: float) -> float:
+    def _possible_since(self, told: Told) -> float:
         """Return how far back an answer to a poll may go."""
-        start = answered - self.allowance
-        return min([start, *(began - LAG for began, ended in self.freezes if ended > start)])
+        if self._is_quiet(told.answered):
+            return told.answered - self.allowance + LAG - _PROMPT
+        thaws = _THAWS + _FOR_LATENESS * self.lateness.seconds
+        frozen = [
+            it.began - LAG
+            for it in self.freezes
+            if it.url == told.url and told.answered < it.ended + thaws
+        ]
+        return min([told.answered - self.allowance, *frozen])
+
+    def _is_quiet(self, at: float) -> bool:
+        """Tell whether no fault can be a reason any more for what a node tells."""
+        return at > self.quiet_since + self.allowance
 
     def _note(self, viewer: Person, user: Person, what: str, why: str) -> None:
         """Note a problem, if there is a reason *why* it is one."""
@@ -197,6 +234,10 @@ class Oracle:
             yield Problem(viewer, user, f"shows {shown} of {user}, who is {truth}")
         elif sight == SightOf.PLAIN and not is_away:
             seen.setdefault(shown, viewer)
+
+
+def _goes_offline(before: Shown, shown: Shown) -> bool:
+    return before.presence != "offline" and shown.presence == "offline"
 
 
 def _step_back(user: Person, before: Shown, shown: Shown) -> str:

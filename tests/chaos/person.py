@@ -12,7 +12,7 @@ from tests.chaos.client import Client, Refused
 from tests.chaos.history import History
 from tests.chaos.passing import instant, pause
 
-__all__ = ["GRACE", "Attendance", "Person", "Shown", "Told", "Witness", "shown_by"]
+__all__ = ["GRACE", "Attendance", "LogOut", "Person", "Shown", "Told", "Witness", "shown_by"]
 
 #: How long after its last poll a device is dropped, in seconds, by the configuration.
 GRACE: Final = 20.0
@@ -39,11 +39,23 @@ class Shown:
 class Told:
     """An answer to a sync."""
 
+    #: The node that has given it.
+    url: str
     asked: float
     answered: float
     #: Whether it is the first of its device.
     is_first: bool
     states: dict[UserId, Shown]
+
+
+@dataclass(frozen=True, slots=True)
+class LogOut:
+    """The end of an access token."""
+
+    #: When it was acknowledged; infinity while it is not.
+    at: float
+    #: Whether the user was certainly there until then.
+    was_there: bool
 
 
 class Witness(Protocol):
@@ -52,8 +64,8 @@ class Witness(Protocol):
     def told(self, viewer: "Person", told: Told) -> None:
         """Learn what a client is told."""
 
-    def told_after(self, viewer: "Person", seconds: float) -> None:
-        """Learn that a poll is answered so long after the log-out of its device."""
+    def told_after(self, viewer: "Person", told: Told, log_out: LogOut) -> None:
+        """Learn what a client is told whose device has asked to log out meanwhile."""
 
 
 class Attendance:
@@ -112,8 +124,8 @@ class Person:
         #: Since when the client does not poll; None while it does.
         self.away_since: float | None = None
         self._polls = asyncio.Event()
-        #: When access tokens have ended.
-        self._logged_out: dict[str, float] = {}
+        #: How access tokens have ended.
+        self._logged_out: dict[str, LogOut] = {}
 
     def __str__(self) -> str:
         return self.name
@@ -161,10 +173,12 @@ class Person:
 
     async def log_out(self) -> str:
         """Log out at some node, whatever it takes; return the token that has ended."""
+        was_there = self.attendance.is_certain(instant())
         self.attendance.leaves()
         token, self.client.access_token = self.client.access_token, ""
+        self._logged_out[token] = LogOut(inf, was_there)
         await self.client.carry_out(f"{_V3}/logout", token=token, may=frozenset({401}))
-        self._logged_out[token] = instant()
+        self._logged_out[token] = LogOut(instant(), was_there)
         return token
 
     async def live(self) -> None:
@@ -184,22 +198,24 @@ class Person:
         url = self.client.random.choice(self.client.urls)
         path = f"{_V3}/sync?{query}"
         status, content = await self.client.ask("GET", path, url=url, token=token, may=may)
-        now = instant()
+        now, states = instant(), dict[UserId, Shown]()
+        if status == 200:
+            events = content.get("presence", {}).get("events", [])
+            states = {UserId(it["sender"]): shown_by(it["content"]) for it in events}
+        told = Told(url, asked, now, since is None, states)
         if token != self.client.access_token:  # logged out meanwhile
             if status == 200:
-                self._witness.told_after(self, now - self._logged_out.get(token, now))
+                self._witness.told_after(self, told, self._logged_out[token])
             return
         if status == 401:
             self.client.refuse(f"{self} is logged out by itself: {content}")
         self.attendance.polled(now, status)
         if status == 200:
             self.since = content["next_batch"]
-            events = content.get("presence", {}).get("events", [])
-            states = {UserId(it["sender"]): shown_by(it["content"]) for it in events}
-            told = ", ".join(f"{user_id} {shown}" for user_id, shown in states.items())
-            what = f"{self} polled {url} for {now - asked:.2f} s, {since} to {self.since}: {told}"
+            news = ", ".join(f"{user_id} {shown}" for user_id, shown in states.items())
+            what = f"{self} polled {url} for {now - asked:.2f} s, {since} to {self.since}: {news}"
             self._note(what, self.name)
-            self._witness.told(self, Told(asked, now, since is None, states))
+            self._witness.told(self, told)
             self.believes |= states
             self.learned |= dict.fromkeys(states, now)
 

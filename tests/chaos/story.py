@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from contextlib import suppress
+from math import inf
 from random import Random  # noqa: TID251 - seeded: the same acts and faults in the same order
 from typing import Final
 
@@ -30,6 +31,8 @@ _AT_ONCE: Final = 10
 #: The pauses between two faults, and between two reloads, in seconds.
 _BETWEEN_FAULTS: Final = (0.5, 3.0)
 _BETWEEN_RELOADS: Final = (5.0, 15.0)
+#: For so many seconds people go on after the last fault, once all nodes are ready.
+_GOES_ON: Final = 12.0
 #: In so many seconds all nodes are ready again, and modules are replaced, on the slowest machine.
 _STARTS: Final = 60.0
 #: Whoever has been away for so long stays away while it is calm, and is to be shown offline.
@@ -62,7 +65,7 @@ class Story:
         self._rooms: list[RoomId] = []
         self._lives: list[Life] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._calm = asyncio.Event()
+        self._faults_end, self._calm = asyncio.Event(), asyncio.Event()
 
     @property
     def _people(self) -> Sequence[Person]:
@@ -104,19 +107,32 @@ class Story:
         """Let people live, and everything fail, for so many seconds; return once all is well."""
         if self._is_wrong:  # before anybody has begun to live
             return
+        self._faults_end.clear()
         self._calm.clear()
-        faults = [asyncio.ensure_future(it) for it in (self._disturb(), self._reload())]
+        faults, reloads = map(asyncio.ensure_future, (self._disturb(), self._reload()))
         lives = [asyncio.ensure_future(life.live()) for life in self._lives]
-        until = instant() + seconds
-        while instant() < until and not self._is_wrong:
-            await pause(0.2)
+        await self._go_on(seconds)
+        self._faults_end.set()
+        await faults
+        if not self._is_wrong:
+            await self._cluster.all_ready(_STARTS)
+            self._diary.note("nothing fails any more")
+            self.oracle.quiet_since = instant()
+            await self._go_on(_GOES_ON)
         self._calm.set()
         for life in self._lives:
             life.calm()
-        await asyncio.gather(*faults, *lives)
+        await asyncio.gather(reloads, *lives)
         if not self._is_wrong:
             with suppress(Refused):  # that is noted
                 await self._settle()
+        self.oracle.quiet_since = inf
+
+    async def _go_on(self, seconds: float) -> None:
+        """Let what is under way go on for so many seconds, or until something is wrong."""
+        until = instant() + seconds
+        while instant() < until and not self._is_wrong:
+            await pause(0.2)
 
     async def _settle(self) -> None:
         """Return once everybody believes the truth, and every node tells it."""
@@ -158,7 +174,7 @@ class Story:
             self.oracle.problems.append(Problem(person, person, what))
 
     async def _disturb(self) -> None:
-        while not self._calm.is_set():
+        while not self._faults_end.is_set():
             await self._cluster.fault(self._random)
             await pause(self._random.uniform(*_BETWEEN_FAULTS))
 

@@ -1,6 +1,8 @@
 """The oracle of `make chaos` finds each kind of mistake, and allows what may be so."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from math import inf
 from random import Random  # noqa: TID251 - clients of these tests choose nothing
 from typing import Final
 
@@ -9,14 +11,15 @@ import pytest
 
 from lamplighter.ids import RoomId, UserId
 from tests.chaos.client import Client, Refusals
-from tests.chaos.oracle import Oracle
+from tests.chaos.oracle import Freeze, Oracle
 from tests.chaos.passing import Lateness, instant
-from tests.chaos.person import Person, Shown, Told
+from tests.chaos.person import LogOut, Person, Shown, Told
 from tests.chaos.rules import Rule
 from tests.chaos.sight import Sight
 
 ALICE, BOB, VERA = UserId("@alice:demo"), UserId("@bob:demo"), UserId("@vera:demo")
 ROOM: Final = RoomId("!room:demo")
+NODE: Final = "http://node"
 ONLINE, OFFLINE = Shown("online", 0), Shown("offline", 0)
 
 
@@ -53,8 +56,16 @@ class World:
 
     def told(self, viewer: UserId, *shown: Shown, is_first: bool = False) -> list[str]:
         """Return what is wrong if a client is told this of Bob, or nothing."""
-        told = Told(self.now, self.now, is_first, dict.fromkeys((BOB,), *shown) if shown else {})
+        states = dict.fromkeys((BOB,), *shown) if shown else {}
+        told = Told(NODE, self.now, self.now, is_first, states)
         self.oracle.told(self.oracle.people[viewer], told)
+        return [str(it) for it in self.oracle.problems]
+
+    def told_after(self, log_out: LogOut, *shown: Shown) -> list[str]:
+        """Return what is wrong if a poll of Alice's ended device is told this of Alice."""
+        states = dict.fromkeys((ALICE,), *shown) if shown else {}
+        told = Told(NODE, self.now, self.now, is_first=False, states=states)
+        self.oracle.told_after(self.alice, told, log_out)
         return [str(it) for it in self.oracle.problems]
 
     def gets(self, *shown: Shown) -> list[str]:
@@ -118,15 +129,43 @@ async def test_old_status(world: World) -> None:
     assert world.gets(Shown("online", 1)) == [wrong]
 
 
-async def test_a_node_that_was_frozen(world: World) -> None:
-    """A node that has just been frozen tells what was so when it froze; later it may not."""
+@pytest.mark.parametrize(
+    ("url", "ended", "mistakes"),
+    [(NODE, 0.5, 0), (NODE, 1.5, 1), ("http://another", 0.5, 1)],
+)
+async def test_a_node_that_was_frozen(world: World, url: str, ended: float, mistakes: int) -> None:
+    """A node that has just been frozen tells what was so when it froze; later, or at another node,
+    that is a mistake.
+    """
     world.share_room(60)
     world.bob.status.may_be(world.now - 60, {1})
     world.bob.status.may_be(world.now - 9, {2})
-    world.oracle.freezes = [(world.now - 7, world.now - 1)]
-    assert world.told(ALICE, Shown("online", 1)) == []
-    world.oracle.freezes = [(world.now - 12, world.now - 6)]
+    world.oracle.freezes = [Freeze(url, world.now - 6, world.now - ended)]
+    assert len(world.told(ALICE, Shown("online", 1))) == mistakes
+
+
+async def test_what_was_over_when_a_node_froze(world: World) -> None:
+    """A node that was frozen tells nothing that was over some time before it froze."""
+    world.share_room(60)
+    world.bob.status.may_be(world.now - 60, {1})
+    world.bob.status.may_be(world.now - 11, {2})
+    world.oracle.freezes = [Freeze(NODE, world.now - 6, world.now - 0.5)]
     assert len(world.told(ALICE, Shown("online", 1))) == 1
+
+
+@pytest.mark.parametrize(("quiet", "ago", "mistakes"), [(3, 2, 0), (9, 2, 1), (9, 0.5, 0)])
+async def test_where_nothing_fails(world: World, quiet: float, ago: float, mistakes: int) -> None:
+    """Where nothing has failed for a while, a status is over a moment after the next one, and a
+    client goes on to show no other either.
+    """
+    world.share_room(60)
+    world.bob_polls()
+    world.oracle.quiet_since = world.now - quiet
+    world.bob.status.may_be(world.now - 60, {1})
+    world.bob.status.may_be(world.now - ago, {2})
+    assert len(world.told(ALICE, Shown("online", 1))) == mistakes
+    world.alice.believes = {BOB: Shown("online", 1)}
+    assert len(world.told(ALICE)) == 2 * mistakes
 
 
 async def test_refusal(world: World) -> None:
@@ -189,8 +228,21 @@ async def test_a_step_back(world: World) -> None:
 @pytest.mark.parametrize(("seconds", "mistakes"), [(1, 0), (10, 1)])
 async def test_a_poll_after_the_log_out(world: World, seconds: float, mistakes: int) -> None:
     """The poll of a device ends soon after the device is logged out."""
-    world.oracle.told_after(world.alice, seconds)
-    assert len(world.oracle.problems) == mistakes
+    assert len(world.told_after(LogOut(world.now - seconds, was_there=True))) == mistakes
+
+
+@pytest.mark.parametrize("at", [0.0, inf])
+async def test_what_follows_from_a_log_out(world: World, at: float) -> None:
+    """A device that was logged out is not told that its user is offline by that, however soon; one
+    of a user who was not there before may be.
+    """
+    world.alice.believes = {ALICE: ONLINE}
+    log_out = LogOut(world.now + at, was_there=True)
+    assert world.told_after(log_out, ONLINE) == []
+    assert world.told_after(replace(log_out, was_there=False), OFFLINE) == []
+    assert world.told_after(log_out, OFFLINE) == [
+        "alice is told offline 0 of itself, which follows from its log-out"
+    ]
 
 
 @pytest.mark.parametrize(("ago", "mistakes"), [(12, 1), (18, 0)])
