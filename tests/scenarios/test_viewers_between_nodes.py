@@ -92,12 +92,14 @@ class Land(Cluster):
         self.nodes["a"].core.stream.append(HomeserverNews(does.encode()))
         await self.passes(0)
 
-    async def alice_polls(self, name: str) -> None:
+    async def alice_polls(self, name: str, *, full_state: bool = False) -> None:
         """Let alice's client poll once at a node, without waiting for news."""
         door = self.doors[name]
         since = None if self.token is None else door.tokens.read(self.token)
         question = SyncQuestion(
-            since, SyncRequest(timeout=timedelta(0)), set_presence=Presence.OFFLINE
+            since,
+            SyncRequest(timeout=timedelta(0), full_state=full_state),
+            set_presence=Presence.OFFLINE,
         )
         answered = door.begin(Requester(ALICE, LAPTOP), question)
         await self.passes(1)
@@ -177,6 +179,29 @@ async def test_a_viewer_who_was_away_for_long(land: Land) -> None:
     await land.passes(180)
     land.modules["a"].names = set()
     await land.alice_polls("b")
+    assert land.believes[BOB] == ("offline", None)
+
+
+async def test_a_token_that_says_nothing(land: Land) -> None:
+    """A client with a token that means nothing, at a node where it has not been, is told of users
+    whom modules ceased to name while it was away, as with any other token.
+    """
+    land.modules["a"].names = {BOB}
+    await land.alice_polls("a")
+    await land.passes(180)
+    land.modules["a"].names = set()
+    land.token = "1~of another server"
+    await land.alice_polls("b")
+    assert land.believes[BOB] == ("offline", None)
+
+
+async def test_everything_once_more(land: Land) -> None:
+    """So is a client that asks for everything once more."""
+    land.modules["a"].names = {BOB}
+    await land.alice_polls("a")
+    await land.passes(180)
+    land.modules["a"].names = set()
+    await land.alice_polls("b", full_state=True)
     assert land.believes[BOB] == ("offline", None)
 
 

@@ -89,6 +89,8 @@ class PresenceReader:
             told = () if position is None else self.switched_off.told(viewer, position)
             return PresenceAnswer(told, BEGINNING)
         await self._caught_up()
+        if position is not None:
+            await self._recall(viewer, position)
         if self.include_offline_users_on_sync:
             return await self.views.read(viewer, everything(position), unknown_users=True)
         return await self.views.read(viewer, first_sync(viewer, position))
@@ -109,8 +111,7 @@ class PresenceReader:
         at_once = self.news_at_once(viewer, position)
         if at_once is not None:
             return PresenceAnswer(at_once, self.feed.position)
-        if position is not None:
-            await self._recall(viewer, position)
+        await self._recall(viewer, None if is_ahead else position)
         if position is None or is_ahead:
             return await self.views.read(viewer, everything(BEGINNING))
         if position in self.unsure:  # told, and then lost: of some users nothing else is known
@@ -162,12 +163,15 @@ class PresenceReader:
         update = await self.views.see(viewer, user_id)
         return (update.state, update.reasons) if update is not None else None
 
-    async def _recall(self, viewer: UserId, position: StreamPosition) -> None:
+    async def _recall(self, viewer: UserId, position: StreamPosition | None) -> None:
         """Find out, where it matters, whom modules named for a viewer at another node.
 
-        A node that a viewer has just left tells all nodes whom it hides from then on.
+        A node that a viewer has just left tells all nodes whom it hides from then on. The viewer
+        may have left long ago if the token has no *position*.
         """
-        is_of_long_ago = after(instant_of(position), INTEREST_KEPT) <= self.clock.now()
+        is_of_long_ago = (
+            position is None or after(instant_of(position), INTEREST_KEPT) <= self.clock.now()
+        )
         knows = self.stream.is_current or self.views.knows_interest(viewer)
         if is_of_long_ago and not knows:
             await self.memory.recall(viewer)
