@@ -417,6 +417,9 @@ class Outgoing(Protocol):
         Raises `StorageUnavailable`.
         """
 
+    def heard_from(self, server_name: ServerName) -> None:
+        """A server has sent us a request: if its last answer failed, it is tried again soon."""
+
 
 @dataclass(frozen=True, slots=True)
 class BackoffState:

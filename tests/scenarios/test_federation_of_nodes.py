@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -77,6 +78,13 @@ class Servers:
         """Let a node die, as far as anybody can see."""
         self.wires[name].is_cut = True
         self.logs[name].way = Way.CLOSED
+
+    def pause_of(self, name: str) -> timedelta:
+        """Return for how long a node does not try to send to alice's server."""
+        federation = self.nodes[name].lamplighter.federation
+        assert federation is not None
+        [destination] = federation.destinations()
+        return timedelta(milliseconds=(destination.retry_ts or 0) - self.clock.now())
 
     async def passes(self, seconds: float) -> None:
         """Let time pass, with all that follows everywhere."""
@@ -205,6 +213,23 @@ async def test_what_the_sender_had_not_sent(servers: Servers, dies: bool) -> Non
         await servers.passes(60)
         told = [(await alice.status_of(it)).get("status_msg") for it in (bob, carol)]
         assert told == ["while it was down", "later"]
+
+
+async def test_a_server_that_works_again(servers: Servers) -> None:
+    """A server that was down, and sends a request to any node, is tried again soon."""
+    alice = await servers.single.register("alice")
+    bob = await servers.nodes["a"].register("bob")
+    servers.network.down.add(ONE)
+    await bob.set_status("online", "while it was down")
+    await servers.passes(1)
+    sender = servers.sent_by[0]
+    while servers.pause_of(sender) <= timedelta(seconds=40):
+        await servers.passes(1)
+    servers.network.down.clear()
+    servers.network.servers[TWO] = next(it for name, it in servers.doors.items() if name != sender)
+    await alice.set_status("online", "it works again")
+    await servers.passes(1)
+    assert servers.pause_of(sender) <= timedelta(seconds=30)
 
 
 async def test_any_node_takes_in(servers: Servers) -> None:

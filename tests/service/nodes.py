@@ -72,6 +72,8 @@ class Node:
         assert holder.lease is not None  # nothing has failed since it joined
         #: Its mark in since tokens.
         self.mark = f"{holder.lease.epoch:x}"
+        #: What goes to other servers.
+        self.outgoing: FakeOutgoing
         #: What time it is on all nodes.
         self.clock: Clock
         #: Why only a restart helps.
@@ -167,14 +169,14 @@ class Cluster:
         await holder.join(floor)
         standing, lease = holder.standing, holder.lease
         assert lease is not None  # nothing has failed between
-        background = Background(clock)
+        background, outgoing = Background(clock), FakeOutgoing()
         ports = CorePorts(
             clock,
             background,
             Metrics(),
             self.store,
             self.visibility,
-            FakeOutgoing(),
+            outgoing,
             lambda clock, _saved_until: SharedStream(
                 clock, log, standing.head, holder.fail, unsure_of(standing)
             ),
@@ -194,7 +196,7 @@ class Cluster:
         node = ClusterNode(clock, log, holder, stream, around.owners, around.reload, ended.append)
         view = ClusterView(NodeName(name), clock, holder, stream, around.owners, background)
         self.nodes[name] = started = Node(core, log, holder, node, around, view)
-        started.ended, started.clock = ended, clock
+        started.ended, started.clock, started.outgoing = ended, clock, outgoing
         core.start()
         node.start()
         return started

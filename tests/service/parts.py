@@ -70,6 +70,8 @@ class FakeOutgoing:
         self.withdrawn: list[tuple[ServerName, AbstractSet[UserId]]] = []
         #: The servers to which another node sends.
         self.of_others: set[ServerName] = set()
+        #: The servers that have sent a request.
+        self.heard: list[ServerName] = []
 
     def send(self, server_name: ServerName, states: Sequence[UserPresenceState]) -> None:
         self.sent.append((server_name, list(states)))
@@ -92,6 +94,9 @@ class FakeOutgoing:
 
     def cease(self, is_theirs: Callable[[ServerName], bool]) -> None:
         self.sent = [it for it in self.sent if not is_theirs(it[0])]
+
+    def heard_from(self, server_name: ServerName) -> None:
+        self.heard.append(server_name)
 
     async def take_over(self, is_ours: Callable[[ServerName], bool]) -> None:
         """Every server has answered."""

@@ -28,7 +28,8 @@ class SlowLog(MemoryLog):
         self.answers: list[asyncio.Future[bool]] = []
 
     async def say(self, lease: Lease, to: Lease, payloads: Sequence[bytes]) -> bool:
-        numbers = [decode_message(it).number for it in payloads]
+        read = [decode_message(it) for it in payloads]
+        numbers = [it.number for it in read if isinstance(it, EventTaken)]
         self.said.append((lease, to, numbers))
         self.answers.append(asyncio.get_running_loop().create_future())
         return await self.answers[-1]

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from lamplighter.clock import next_turn
-from lamplighter.cluster.partitions import ALL_PARTITIONS
+from lamplighter.cluster.partitions import ALL_PARTITIONS, partition_of
 from lamplighter.errors import ClusterUnavailable, LeaseLost, StorageUnavailable
-from lamplighter.ids import DeviceId, UserId
+from lamplighter.ids import DeviceId, ServerName, UserId
 from lamplighter.ports import Requester
 from lamplighter.presence.events import Syncing
 from lamplighter.presence.state import Presence
@@ -98,6 +98,18 @@ async def test_a_join_that_was_stored_and_not_told(cluster: Cluster) -> None:
     after = await c.core.reader.read_since(ALICE, before.position)
     told = [{it.state.user_id: it.state.state for it in seen.updates} for seen in (before, after)]
     assert told == [{ALICE: "offline"}, {ALICE: "offline", BOB: "online"}]
+
+
+async def test_a_server_that_sends_a_request(cluster: Cluster) -> None:
+    """The node that sends to a server learns that the server has sent a request to another one."""
+    server = ServerName("two.example")
+    a, b = cluster.nodes.values()
+    sender = a if a.owners.owns_partition(partition_of(server)) else b
+    for node in (a, b):
+        node.owners.pass_on(server)
+    await cluster.passes(1)
+    heard = [it.outgoing.heard for it in (sender, cluster.other_than(sender))]
+    assert heard == [[server], []]
 
 
 async def test_every_user_has_one_owner(cluster: Cluster) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from lamplighter.cluster.log import Lease, NodeName
 from lamplighter.cluster.partitions import ALL_PARTITIONS, partition_of
-from lamplighter.cluster.wire import EventTaken, NodeMessage, Outcome
+from lamplighter.cluster.wire import EventSaid, EventTaken, NodeMessage, Outcome
 from lamplighter.errors import ClusterUnavailable, StorageUnavailable
 from lamplighter.ids import UserId
 from lamplighter.presence.events import StatusSet, SyncEnded, Syncing
@@ -75,6 +75,7 @@ class Sent(NodeMessages):
     sent: list[tuple[Lease, int]] = field(default_factory=list)
 
     def send(self, to: Lease, message: NodeMessage) -> None:
+        assert isinstance(message, EventSaid)
         self.sent.append((to, message.number))
 
     def take(self) -> list[tuple[Lease, int]]:

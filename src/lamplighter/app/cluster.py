@@ -202,6 +202,11 @@ class Cluster:
         """Tell whether this node is the one that sends to another server."""
         return self._owns(partition_of(server_name))
 
+    def pass_on(self, server_name: ServerName) -> None:
+        """Let the node that sends to another server learn that this server has sent a request."""
+        if self._owners is not None:
+            self._owners.pass_on(server_name)
+
     def _owns(self, partition: PartitionId) -> bool:
         return self._owners is not None and self._owners.owns_partition(partition)
 
@@ -266,6 +271,12 @@ class _Share:
 
     async def take_over(self, is_ours: Callable[[ServerName], bool]) -> None:
         await self.outgoing.take_over(is_ours)
+
+    def heard_from(self, server_name: ServerName) -> None:
+        if self.sends_to(server_name):
+            self.outgoing.heard_from(server_name)
+        else:
+            self.cluster.pass_on(server_name)
 
 
 async def join_node(

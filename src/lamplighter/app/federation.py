@@ -72,6 +72,9 @@ class Nowhere:
     async def take_over(self, is_ours: Callable[[ServerName], bool]) -> None:
         """Nobody has sent anything."""
 
+    def heard_from(self, server_name: ServerName) -> None:
+        """No server is tried."""
+
 
 @dataclass(frozen=True, slots=True)
 class Federation:
@@ -174,7 +177,7 @@ class Federation:
     def _inbound(self, presence: FederatedPresence) -> Inbound:
         return Inbound(
             presence.remote_updates,
-            self._sender.heard_from,
+            presence.heard_from,
             self._clock,
             busy_allowed=self._config.presence.busy,
         )

@@ -12,6 +12,7 @@ import msgspec
 
 from lamplighter.cluster.entries import Entry
 from lamplighter.errors import ClusterRefused
+from lamplighter.ids import ServerName
 from lamplighter.presence.events import Event
 from lamplighter.presence.machine import TrackedUser
 
@@ -21,6 +22,7 @@ __all__ = [
     "EventTaken",
     "NodeMessage",
     "Outcome",
+    "ServerHeard",
     "WireRecord",
     "decode_message",
     "decode_record",
@@ -29,7 +31,7 @@ __all__ = [
 ]
 
 #: The version of the form that this code writes and reads. Every change of an entry is a new one.
-WIRE_VERSION: Final = 3
+WIRE_VERSION: Final = 4
 
 _PREFIX: Final = bytes([WIRE_VERSION])
 
@@ -69,7 +71,13 @@ class EventTaken(msgspec.Struct, frozen=True, tag="taken"):
     outcome: Outcome
 
 
-NodeMessage: TypeAlias = EventSaid | EventTaken
+class ServerHeard(msgspec.Struct, frozen=True, tag="heard"):
+    """Another server, to which the receiver sends, has sent a request to the sender."""
+
+    server_name: ServerName
+
+
+NodeMessage: TypeAlias = EventSaid | EventTaken | ServerHeard
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _record: Final = msgspec.msgpack.Decoder(WireRecord)

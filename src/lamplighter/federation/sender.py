@@ -208,7 +208,6 @@ class FederationSender:
             self._destination(server_name).queue.backoff.restore(stored[server_name], now)
 
     def heard_from(self, server_name: ServerName) -> None:
-        """A server has sent us a request: if its last answer failed, try it again soon."""
         destination = self._destinations.get(server_name)
         if destination is not None:
             destination.queue.backoff.heard(self._clock.now())

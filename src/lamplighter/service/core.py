@@ -222,7 +222,7 @@ class Core:
             self.tracker, clock, self.intake.accept, ports.allows, hears_clients=hears_clients
         )
         self.federated = FederatedPresence(
-            settings, self.tracker, self.intake, self.publisher, self.stream
+            settings, self.tracker, self.intake, self.publisher, self.stream, ports.outgoing
         )
 
     def _wire_consumer(self, ports: CorePorts) -> None:

@@ -56,6 +56,10 @@ class Destinations:
         """Send nothing more to the servers of *partitions*: another node does."""
         self.remotes.outgoing.cease(_in(partitions))
 
+    def heard_from(self, server_name: ServerName) -> None:
+        """A server to which this node sends has sent a request to another node."""
+        self.remotes.outgoing.heard_from(server_name)
+
     async def _begin(self, is_ours: Callable[[ServerName], bool]) -> None:
         try:
             await self.remotes.outgoing.take_over(is_ours)

@@ -9,7 +9,8 @@ from typing import Final
 from lamplighter.clock import Timestamp, milliseconds
 from lamplighter.cluster.entries import Forgotten
 from lamplighter.cluster.stream import Stream
-from lamplighter.ids import UserId, server_of
+from lamplighter.ids import ServerName, UserId, server_of
+from lamplighter.ports import Outgoing
 from lamplighter.presence.events import RemoteUpdate
 from lamplighter.presence.machine import StateSource
 from lamplighter.presence.state import Presence, UserPresenceState
@@ -34,6 +35,7 @@ class FederatedPresence:
     intake: Intake
     publisher: Publisher
     stream: Stream
+    outgoing: Outgoing
     _users: RemoteUsers = field(init=False, default_factory=lambda: RemoteUsers(()))
 
     def remote_updates(self, updates: Iterable[RemoteUpdate]) -> None:
@@ -41,6 +43,10 @@ class FederatedPresence:
         if self.settings.hears_clients:
             for update in self.admitted(updates):
                 self.intake.accept(update)
+
+    def heard_from(self, server_name: ServerName) -> None:
+        """Note that a server has sent a request, so that it is sent what waits for it soon."""
+        self.outgoing.heard_from(server_name)
 
     def admitted(self, updates: Iterable[RemoteUpdate]) -> Iterator[RemoteUpdate]:
         """Yield the *updates* that change anything here, to be fed to the tracker one by one.

@@ -24,11 +24,11 @@ from lamplighter.cluster.entries import Entry
 from lamplighter.cluster.log import Lease, PartitionId
 from lamplighter.cluster.partitions import partition_of
 from lamplighter.cluster.shared import SharedStream
-from lamplighter.cluster.wire import EventTaken, Outcome, decode_message
+from lamplighter.cluster.wire import EventTaken, Outcome, ServerHeard, decode_message
 from lamplighter.delivery.feed import Feed
 from lamplighter.errors import ClusterUnavailable, StorageUnavailable
 from lamplighter.futures import settle
-from lamplighter.ids import UserId
+from lamplighter.ids import ServerName, UserId
 from lamplighter.presence.events import Event
 from lamplighter.service.background import Background
 from lamplighter.service.connections import Connections
@@ -100,6 +100,12 @@ class Owners:
         else:
             self.users.hear(event)
 
+    def pass_on(self, server_name: ServerName) -> None:
+        """Let the node that sends to another server learn that this server has sent a request."""
+        owner = self._other_owner(partition_of(server_name))
+        if owner is not None:
+            self.messages.send(owner, ServerHeard(server_name))
+
     # --- what the node tells --------------------------------------------------------------
 
     def began(self, lease: Lease) -> None:
@@ -153,6 +159,9 @@ class Owners:
         message = decode_message(payload)
         if isinstance(message, EventTaken):
             self.waiting.answer(by, message)
+        elif isinstance(message, ServerHeard):
+            if self.owns_partition(partition_of(message.server_name)):
+                self.destinations.heard_from(message.server_name)
         elif self._decides(partition_of(message.event.user_id)):
             saving = self.users.decide(by, message.event)
             saving.add_done_callback(partial(self._answer, by, message.number))
