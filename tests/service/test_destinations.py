@@ -6,6 +6,7 @@ from typing import Final
 import pytest
 
 from lamplighter.app.federation import Nowhere
+from lamplighter.cluster.log import PartitionId
 from lamplighter.cluster.partitions import ALL_PARTITIONS, partition_of
 from lamplighter.service.destinations import Destinations
 from tests.routing.callbacks import Thinking, turns
@@ -61,6 +62,29 @@ async def test_a_server_of_another_node(parts: Parts) -> None:
     destinations(parts).take(ALL_PARTITIONS - ITS_PARTITION)
     await turns()
     assert parts.outgoing.messages == []
+
+
+async def test_many_records(parts: Parts) -> None:
+    """However many records say what a node owns now, the modules are asked about each user once for
+    all that come at once, and once for all that come meanwhile; not for what is given away again.
+    """
+    slow, taker = Thinking(), destinations(parts)
+    parts.module(slow, name="Slow")
+    for partition in sorted(ALL_PARTITIONS - ITS_PARTITION)[:20]:
+        taker.take(frozenset({partition}))
+    await turns()
+    for partition in sorted(ALL_PARTITIONS)[20:]:
+        taker.take(frozenset({partition}) | ITS_PARTITION)
+    await turns()
+    assert (len(slow.asked), parts.outgoing.messages) == (1, [])
+    slow.answer({})
+    await turns()
+    assert len(slow.asked) == 2
+    taker.take(frozenset({PartitionId(3)}))
+    taker.hand_over(frozenset({PartitionId(3)}))
+    slow.answer({})
+    await turns()
+    assert (len(slow.asked), parts.outgoing.messages) == (2, [(THERE, {BOB: "two"})])
 
 
 async def test_a_change_meanwhile(parts: Parts) -> None:

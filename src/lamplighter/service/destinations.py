@@ -8,7 +8,7 @@ whom it may have missed something; and the last sender, if it lives, sends nothi
 
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
 from typing import Final
@@ -46,19 +46,38 @@ class Destinations:
     background: Background
     #: Other servers take a user of whom they hear nothing for so long to be offline.
     remembered: timedelta
+    #: The partitions whose servers have yet to be sent what they may have missed.
+    _taken: set[PartitionId] = field(init=False, default_factory=set)
+    _is_beginning: bool = field(init=False, default=False)
 
     def take(self, partitions: AbstractSet[PartitionId]) -> None:
-        """Send to the servers of *partitions* from now on."""
+        """Send to the servers of *partitions* from now on.
+
+        What they may have missed is one question to the modules for all that is taken in one cycle
+        of the event loop, and one for all that is taken while that is answered.
+        """
         if partitions and self.remotes.outgoing.reaches_others:
-            self.background.run(self._begin(_in(partitions)))
+            self._taken |= partitions
+            if not self._is_beginning:
+                self._is_beginning = True
+                self.background.run(self._begin_all())
 
     def hand_over(self, partitions: AbstractSet[PartitionId] = ALL_PARTITIONS) -> None:
         """Send nothing more to the servers of *partitions*: another node does."""
+        self._taken -= partitions
         self.remotes.outgoing.cease(_in(partitions))
 
     def heard_from(self, server_name: ServerName) -> None:
         """A server to which this node sends has sent a request to another node."""
         self.remotes.outgoing.heard_from(server_name)
+
+    async def _begin_all(self) -> None:
+        try:
+            while self._taken:
+                taken, self._taken = self._taken, set()
+                await self._begin(_in(taken))
+        finally:
+            self._is_beginning = False
 
     async def _begin(self, is_ours: Callable[[ServerName], bool]) -> None:
         try:
