@@ -154,6 +154,22 @@ async def test_a_lease_is_kept(world: World) -> None:
     assert world.listener.told == [("renewed", lease)] * 24
 
 
+async def test_an_answer_that_comes_late(world: World) -> None:
+    """A renewal that is answered late does not say what time it is; the next one does."""
+    await world.join()
+    await turns_until_idle()
+    before = list(world.times)
+    world.log.way = Way.ANSWERS_LOST
+    world.clock.advance(seconds=RENEWED_EVERY.total_seconds())
+    await turns_until_idle()
+    world.clock.advance(milliseconds=400)
+    world.log.way = Way.OPEN
+    await turns_until_idle()
+    assert world.times == before
+    await world.passes(RENEWED_EVERY)
+    assert world.times == [*before, world.server.now()]
+
+
 async def test_positions_after_the_floor(world: World) -> None:
     """Where the log is new, it begins above what the database has."""
     floor = StreamPosition(at_time(after(world.clock.now(), timedelta(days=1))))

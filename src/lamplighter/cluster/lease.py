@@ -32,6 +32,9 @@ _log = structlog.get_logger(__name__)
 RENEWED_EVERY: Final = timedelta(milliseconds=500)
 #: A node counts itself out so long after it sent the last renewal that was answered.
 OUT: Final = timedelta(seconds=3)
+#: The answer to a renewal that was under way for longer does not tell the time any more: the node
+#: would be behind, and would take news of a second ago for the newest.
+_TELLS_TIME: Final = timedelta(milliseconds=100)
 #: A node that the others refuse for so long, because it differs, tries no more.
 _DIFFERS_FOR: Final = timedelta(seconds=10)
 
@@ -77,7 +80,7 @@ class LeaseHolder:
         log: Log,
         tell_time: Callable[[Timestamp], None],
     ) -> None:
-        """*tell_time* gets the time of the log's clock with each renewal."""
+        """*tell_time* gets the time of the log's clock with each renewal that is answered soon."""
         self._name = name
         self._facts = facts
         self._clock = clock
@@ -176,9 +179,11 @@ class LeaseHolder:
         return lease, await self._log.renew(lease, BEGINNING)
 
     def _put(self, lease: Lease, standing: ClusterStanding, sent: Timestamp) -> None:
+        is_first = lease != self._lease
         self._lease, self._standing, self._renewed, self._is_out = lease, standing, sent, False
         self._differs_since = None
-        self._tell_time(standing.now)
+        if is_first or self._clock.now() <= after(sent, _TELLS_TIME):
+            self._tell_time(standing.now)
 
     async def _keep(self) -> None:
         while True:
