@@ -6,6 +6,7 @@ import pytest
 
 from lamplighter.errors import ModuleError
 from lamplighter.routing.registrations import Registrations
+from lamplighter.service.views import since
 from tests.routing.callbacks import Act, Thinking, answering, raising, turns
 from tests.routing.people import ALICE, BOB, CHARLIE, DORA, HALL
 from tests.service.parts import Parts
@@ -36,6 +37,16 @@ def sending_to(viewer: str) -> Act:
     async def act(states: object) -> object:
         assert isinstance(states, list)
         return {viewer: set(states)}
+
+    return act
+
+
+def hiding_from(viewer: str) -> Act:
+    """Return a callback that sends everything to *viewer*, without the status message."""
+
+    async def act(states: object) -> object:
+        assert isinstance(states, list)
+        return {viewer: {it.copy_and_replace(status_msg=None) for it in states}}
 
     return act
 
@@ -118,3 +129,34 @@ async def test_trying_out_tells_nobody(parts: Parts) -> None:
     await parts.publish(BOB, "brb")
     await parts.swap.try_out(other(parts, sending_to(DORA)))
     assert parts.outgoing.messages == []
+
+
+async def test_a_message_since_the_trial(parts: Parts) -> None:
+    """A message that was set and told after the new module was tried, and that the module hides, is
+    replaced for whoever was told it: the module had altered nothing in the trial.
+    """
+    parts.room(HALL, BOB, ALICE)
+    parts.feed.open(ALICE)
+    await parts.publish(BOB, None)
+    new = other(parts, hiding_from(ALICE))
+    await parts.swap.try_out(new)
+    await parts.publish(BOB, "brb")
+    assert parts.heard(ALICE) == [(BOB, "brb")]
+    told = parts.stream.position
+    await swap(parts, new)
+    read = await parts.views.read(ALICE, since(told))
+    assert [(it.state.user_id, it.state.status_msg) for it in read.updates] == [(BOB, None)]
+
+
+async def test_no_change_since_the_trial(parts: Parts) -> None:
+    """Whoever has not changed since the new module was tried, and whom no module alters, is not
+    told again.
+    """
+    parts.room(HALL, BOB, ALICE)
+    parts.feed.open(ALICE)
+    await parts.publish(BOB, "brb")
+    new = other(parts, answering({}))
+    await parts.swap.try_out(new)
+    told = parts.stream.position
+    await swap(parts, new)
+    assert list((await parts.views.read(ALICE, since(told))).updates) == []

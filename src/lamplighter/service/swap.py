@@ -8,7 +8,7 @@ taken back, and every viewer is answered from scratch.
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Final
 
@@ -61,6 +61,8 @@ class ModuleSwap:
     shadows: ShadowModules
     background: Background
     ends: VisibilityEnds
+    #: Where the stream was when modules were tried that are not in use; None if there are none.
+    _tried_at: StreamPosition | None = field(init=False, default=None)
 
     def prepare(self) -> Registrations:
         """Return what new modules register in, before anybody asks them."""
@@ -82,6 +84,7 @@ class ModuleSwap:
         each remembers for whom it alters whom, so that nobody is shown what it hides while it
         thinks.
         """
+        self._tried_at = self.stream.position
         viewers = list(islice(self.feed.viewers, _MOST_VIEWERS))
         batches = list(self._trial_batches())
         for module in registrations.modules:
@@ -140,8 +143,9 @@ class ModuleSwap:
         altered = entry.altered
         self.views.forget_interests()
         self.shadows.begin_anew()
-        # By a room they may have been visible all the time, but perhaps in another state.
-        known = self.roster.known_of(altered)
+        # By a room they may have been visible all the time, but perhaps in another state. Of those
+        # who have changed since the new modules were tried, these may alter what they did not then.
+        known = self.roster.known_of({*altered, *self._changed_since_trial()})
         for user_id in known:
             self.roster.told_late(user_id, position)
         if known:
@@ -152,6 +156,11 @@ class ModuleSwap:
             self.background.run(self._compare())
         untold = [self.roster.get(user_id) for user_id in self.remotes.take_back()]
         self.background.run(self.reminders.remind(untold))
+
+    def _changed_since_trial(self) -> Iterable[UserId]:
+        """Return who has changed since the modules were tried that are in use from now on."""
+        tried_at, self._tried_at = self._tried_at, None
+        return () if tried_at is None else list(self.roster.told_after(tried_at))
 
     async def _compare(self) -> None:
         """Find out whom the new modules name no more for viewers who may be at other nodes."""
