@@ -31,8 +31,8 @@ _AT_ONCE: Final = 10
 #: The pauses between two faults, and between two reloads, in seconds.
 _BETWEEN_FAULTS: Final = (0.5, 3.0)
 _BETWEEN_RELOADS: Final = (5.0, 15.0)
-#: For so many seconds people go on after the last fault, once all nodes are ready.
-_GOES_ON: Final = 12.0
+#: For so many seconds people go on once no fault can be a reason any more for what they are told.
+_GOES_ON: Final = 8.0
 #: In so many seconds all nodes are ready again, and modules are replaced, on the slowest machine.
 _STARTS: Final = 60.0
 #: Whoever has been away for so long stays away while it is calm, and is to be shown offline.
@@ -118,7 +118,7 @@ class Story:
             await self._cluster.all_ready(_STARTS)
             self._diary.note("nothing fails any more")
             self.oracle.quiet_since = instant()
-            await self._go_on(_GOES_ON)
+            await self._go_on(self.oracle.allowance + _GOES_ON)
         self._calm.set()
         for life in self._lives:
             life.calm()
