@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from lamplighter.clock import Timestamp, after
+from lamplighter.clock import Clock, Timestamp, after, sleep
 from lamplighter.cluster.lease import OUT, RENEWED_EVERY, LeaseHolder
 from lamplighter.cluster.log import LEASE, ClusterStanding, Lease, NodeFacts, NodeName
 from lamplighter.cluster.positions import BEGINNING, at_time
@@ -34,12 +34,16 @@ class Listener:
         self.applied = BEGINNING
         self.told: list[tuple[str, object]] = []
         self.fails_with: Exception | None = None
+        #: For how long it is busy with what it is told, if that takes time.
+        self.takes = timedelta(0)
+        self.clock: Clock = FakeClock()
 
     def began(self, lease: Lease) -> None:
         self.told.append(("began", lease))
 
     async def log_lost(self, standing: ClusterStanding) -> None:
         self.told.append(("log lost", standing.birth))
+        await self._is_busy()
         if self.fails_with is not None:
             raise self.fails_with
 
@@ -54,8 +58,13 @@ class Listener:
 
     async def renewed(self, lease: Lease, standing: ClusterStanding) -> None:
         self.told.append(("renewed", lease))
+        await self._is_busy()
         if self.fails_with is not None:
             raise self.fails_with
+
+    async def _is_busy(self) -> None:
+        if self.takes:
+            await sleep(self.clock, self.takes)
 
     def take(self) -> list[tuple[str, object]]:
         """Return what it was told since the last time, without the renewals."""
@@ -71,6 +80,7 @@ class World:
         self.server = LogServer(self.clock)
         self.log = self.server.log()
         self.listener = Listener()
+        self.listener.clock = self.clock
         self.times: list[Timestamp] = []
         self.holder = self.node(self.log)
 
@@ -168,6 +178,34 @@ async def test_an_answer_that_comes_late(world: World) -> None:
     assert world.times == before
     await world.passes(RENEWED_EVERY)
     assert world.times == [*before, world.server.now()]
+
+
+async def test_a_node_that_is_busy_with_a_renewal(world: World) -> None:
+    """A node is out once its time has passed, whatever it still waits for."""
+    lease = await world.join()
+    world.listener.takes = OUT * 2
+    await world.passes(RENEWED_EVERY + OUT - timedelta(milliseconds=1))
+    assert world.listener.take() == [("began", lease)]
+    await world.passes(timedelta(milliseconds=1))
+    assert [it[0] for it in world.listener.take()] == ["ended", "cut off"]
+
+
+async def test_going_on_takes_longer_than_a_lease(world: World) -> None:
+    """A node that needs longer than a lease lasts until it can go on in a log that has lost its
+    data gets another lease at once, and begins with that one only.
+    """
+    await world.join()
+    await turns_until_idle()
+    world.listener.take()
+    world.server.lose_data()
+    world.listener.takes = LEASE + RENEWED_EVERY
+    await world.passes(RENEWED_EVERY * 3)
+    world.listener.takes = timedelta(0)
+    await world.passes(LEASE * 2)
+    assert [it[0] for it in world.listener.take() if it[0] != "cut off"] == [
+        "ended", "log lost", "began",
+    ]  # fmt: skip
+    assert world.holder.lost == 1
 
 
 async def test_positions_after_the_floor(world: World) -> None:

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from lamplighter.clock import Clock, Timestamp, after, sleep
+from lamplighter.clock import Clock, Timer, Timestamp, after, sleep
 from lamplighter.cluster.log import LEASE, ClusterStanding, Lease, Log, NodeFacts, NodeName
 from lamplighter.cluster.positions import BEGINNING
 from lamplighter.errors import (
@@ -93,7 +93,8 @@ class LeaseHolder:
         self._listener: LeaseListener | None = None
         #: When the last renewal that was answered was sent.
         self._renewed = Timestamp(0)
-        self._is_out = False
+        #: Goes off when the node is out.
+        self._until_out: Timer | None = None
         #: Since when the node has been refused because it differs; None if it is not.
         self._differs_since: Timestamp | None = None
         #: How many leases were lost.
@@ -158,6 +159,8 @@ class LeaseHolder:
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
+        if self._until_out is not None:
+            self._until_out.cancel()
         lease = self._lease
         if lease is not None:
             self._let_go(LeaseLost("this node stops"))
@@ -180,7 +183,10 @@ class LeaseHolder:
 
     def _put(self, lease: Lease, standing: ClusterStanding, sent: Timestamp) -> None:
         is_first = lease != self._lease
-        self._lease, self._standing, self._renewed, self._is_out = lease, standing, sent, False
+        self._lease, self._standing, self._renewed = lease, standing, sent
+        if self._until_out is not None:
+            self._until_out.cancel()
+        self._until_out = self._clock.call_at(after(sent, OUT), self._be_out)
         self._differs_since = None
         if is_first or self._clock.now() <= after(sent, _TELLS_TIME):
             self._tell_time(standing.now)
@@ -201,9 +207,6 @@ class LeaseHolder:
                 _log.debug("the log does not answer", problem=str(error))
             except Exception:  # noqa: BLE001 - whatever it is, the lease is kept
                 _log.exception("a renewal failed")
-            if self._clock.now() >= after(self._renewed, OUT) and not self._is_out:
-                self._is_out = True
-                self._be_out(LeaseLost("this node has not reached the log for too long"))
 
     def _is_refused_for_good(self, error: NodesDiffer) -> bool:
         """Tell whether the others have differed for so long that they will go on to do so.
@@ -219,7 +222,8 @@ class LeaseHolder:
             self._listener.refused(error)
         return is_for_good
 
-    def _be_out(self, error: ClusterUnavailable) -> None:
+    def _be_out(self) -> None:
+        error = LeaseLost("this node has not reached the log for too long")
         self.fail(error)
         if self._listener is not None:
             self._listener.cut_off(error)
@@ -240,6 +244,9 @@ class LeaseHolder:
             if listener is not None and standing.birth != self.standing.birth:
                 self._given_up = lease  # until the node can go on with it
                 await listener.log_lost(standing)
+                self._standing = standing  # the node can go on in this log, if not with this lease
+                if self._clock.now() >= after(sent, OUT):
+                    raise LeaseLost("it took too long to go on in the log")
                 self._given_up = None
             self._put(lease, standing, sent)
             if listener is not None:
