@@ -1,6 +1,9 @@
 """One module's callbacks: whatever they do costs that module's answer, and nothing else."""
 
 import asyncio
+import gc
+import weakref
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -321,25 +324,67 @@ async def test_different_problems(logged: list[Any]) -> None:
 
 
 async def test_calls_that_never_end(logged: list[Any]) -> None:
-    """A module whose calls do not end has at most a hundred calls at a time."""
+    """A module with a hundred late calls that do not end is not called, even if its pause is ended,
+    before they end.
+    """
     begun = 0
+    is_immortal = True
 
     async def immortal(_states: object) -> object:
         nonlocal begun
         begun += 1
-        while True:
-            try:
+        while is_immortal:
+            with suppress(asyncio.CancelledError):
                 await asyncio.get_running_loop().create_future()
-            except asyncio.CancelledError:
-                if begun < 0:
-                    raise
+        return {}
 
     bench = Bench(immortal)
-    asked = [bench.module.users_for_states([BOBS]) for _ in range(150)]
+    late = [bench.module.users_for_states([BOBS]) for _ in range(100)]
     await turns()
+    bench.clock.advance(seconds=5)
+    assert [await it for it in late] == [MISSING] * 100
+    bench.module.reset()
+    assert await bench.users_for_states() == MISSING
+    assert (await bench.module.interested_users(ALICE)).failed
     assert begun == 100
-    begun = -1
+    is_immortal = False
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         task.cancel()
-    bench.clock.advance(seconds=5)
-    assert [await it for it in asked] == [MISSING] * 150
+    await turns()
+    assert await bench.users_for_states() == CheckedRoutes()
+    assert begun == 101
+
+
+async def test_a_crowd_at_once(logged: list[Any]) -> None:
+    """Of a thousand questions at once each is asked, and answered: a crowd is no failure."""
+    thinking = Thinking()
+    bench = Bench(thinking)
+    asked = [bench.module.interested_users(ALICE) for _ in range(1_000)]
+    await turns()
+    for _ in asked:
+        thinking.answer({BOB})
+    assert [await it for it in asked] == [CheckedInterest(frozenset({BOB}))] * 1_000
+    assert (len(thinking.asked), logged) == (1_000, [])
+
+
+async def test_an_answer_is_not_kept() -> None:
+    """What a module has returned is let go once it was read: it may be large."""
+
+    class Returned(dict[Any, Any]):
+        """A dict that a weak reference may name."""
+
+    returned: list[weakref.ref[Returned]] = []
+
+    async def act(_asked: object) -> object:
+        answer = Returned({ALICE: {BOBS}})
+        returned.append(weakref.ref(answer))
+        return answer
+
+    bench = Bench(act)
+    gc.disable()  # it would let go too, some time
+    try:
+        assert (await bench.users_for_states()).routes == {ALICE: {BOB: BOBS}}
+        await turns()
+        assert [it() for it in returned] == [None]
+    finally:
+        gc.enable()

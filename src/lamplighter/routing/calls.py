@@ -55,7 +55,7 @@ class Calls:
         clock: Clock,
         loop_time: LoopTime,
         limit: timedelta,
-        ended: Callable[[Call], None],
+        ended: Callable[["Calls", Call], None],
     ) -> None:
         self.callback = callback
         self.about = about
@@ -75,6 +75,8 @@ class Calls:
         self._due = after(self.began, limit)
         self._timer: Timer = clock.call_at(self._due, self._time_passed)
         self.is_over = False
+        #: How many calls were late.
+        self.late = 0
         #: Whether a late call had most of the question's time for itself.
         self.cost_time = False
         #: Whether a call has ended in time, and whether a call has returned something.
@@ -113,7 +115,7 @@ class Calls:
             self.have_ended = True
             self.have_answered |= not call.task.cancelled() and call.task.exception() is None
             concluded(call)
-        self._ended(call)
+        self._ended(self, call)
 
     def _time_passed(self) -> None:
         now = self._clock.now()
@@ -124,6 +126,7 @@ class Calls:
             return
         self.is_over = True
         overdue = list(self._under_way.items())
+        self.late = len(overdue)
         # A call that had less than half of the time was late because of the calls before it.
         half = self._limit // 2
         self.cost_time = any(now - it.began - it.holding.others >= half for it, _ in overdue)

@@ -48,7 +48,8 @@ _log = structlog.get_logger(__name__)
 
 _USERS_FOR_STATES: Final = "get_users_for_states"
 _INTERESTED_USERS: Final = "get_interested_users"
-#: The most calls of one module whose code has not ended, late calls included.
+#: The most late calls of one module whose code has not ended. Of calls in time there may be more:
+#: thousands of viewers who come at once are no fault of the module.
 _MOST_UNENDED: Final = 100
 
 
@@ -94,6 +95,7 @@ class GuardedModule:
         self._alterations = Alterations()
         self._suspects = Suspects()
         self._said = LogLimit()
+        #: How many late calls have not ended.
         self._unended = 0
 
     @property
@@ -188,31 +190,32 @@ class GuardedModule:
         """Tell whether the module may be called once more, and count that call."""
         if self._unended >= _MOST_UNENDED:
             return False
-        self._unended += 1
         self.health.asked()
         return True
 
     def _calls(self, callback: str, about: tuple[UserId, ...]) -> Calls:
-        def ended(call: Call) -> None:
-            self._unended -= 1
-            if call.is_late and (blocked := self._blocked(calls)):
-                self._breaker.failed(self._clock.now())
-                self._report(calls, [blocked])
-
-        calls = Calls(
+        return Calls(
             self.name,
             callback,
             about,
             clock=self._clock,
             loop_time=self._loop_time,
             limit=self._settings.module_timeout,
-            ended=ended,
+            ended=self._ended,
         )
-        return calls
+
+    def _ended(self, calls: Calls, call: Call) -> None:
+        if not call.is_late:
+            return
+        self._unended -= 1
+        if blocked := self._blocked(calls):
+            self._breaker.failed(self._clock.now())
+            self._report(calls, [blocked])
 
     def _judge(self, calls: Calls, problems: Sequence[Problem]) -> None:
         """Report *problems*; only lost time counts as a failure for the breaker."""
         calls.close()
+        self._unended += calls.late
         if calls.have_answered:
             elapsed = (self._clock.now() - calls.began) / 1000
             self._metrics.module_answered(self.name, calls.callback, elapsed)
