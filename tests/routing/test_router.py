@@ -48,6 +48,20 @@ async def test_routes_are_merged() -> None:
     }
 
 
+async def test_routes_to_one_viewer() -> None:
+    """The routes to one viewer are those of all, without the other viewers'."""
+    router = routing(
+        answering({ALICE: {HIDDEN}, CHARLIE: {BOBS}}),
+        answering({ALICE: {state(BOB, "x" * 2_000)}, DORA: {BOBS}}),
+    )
+    inquiry = router.inquire([BOBS])
+    routes = await inquiry.complete()
+    assert routes.keys() == {ALICE, CHARLIE, DORA}
+    for viewer in routes:
+        assert inquiry.routes_to(viewer) == {viewer: routes[viewer]}
+    assert inquiry.routes_to(BOB) == {}
+
+
 async def test_the_last_in_config_order_not_in_time() -> None:
     """Where modules alter a user in different ways, config order decides, and not the time."""
     slow = Thinking()

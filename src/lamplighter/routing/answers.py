@@ -52,6 +52,14 @@ class CheckedRoutes:
     #: The users without an answer: the module is paused, raised an exception, or was late.
     unanswered: frozenset[UserId] = frozenset()
 
+    def to(self, viewer: UserId) -> "CheckedRoutes":
+        """Return the part for *viewer*: the states, and whom the viewer gets nothing about."""
+        routes, withheld = self.routes.get(viewer), self.withheld.get(viewer)
+        return CheckedRoutes(
+            {} if routes is None else {viewer: routes},
+            withheld={} if withheld is None else {viewer: withheld},
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class CheckedInterest:

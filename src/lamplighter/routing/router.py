@@ -1,7 +1,7 @@
 """The presence router: asks the callbacks of all modules, and merges their answers."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from lamplighter.clock import Clock
@@ -139,10 +139,17 @@ class Inquiry:
 
     def routes(self) -> Routes:
         """Return the answers that have come, merged (`merging.py` has the rules)."""
+        return self._merged(lambda checked: checked)
+
+    def routes_to(self, viewer: UserId) -> Routes:
+        """Return those of `routes` that are for *viewer*, with work in proportion to these."""
+        return self._merged(lambda checked: checked.to(viewer))
+
+    def _merged(self, part: Callable[[CheckedRoutes], CheckedRoutes]) -> Routes:
         merging = Merging(self._about)
         for module, answer in self._answers:
             if answer.done():
-                merging.add(module.reason, module.alters, answer.result())
+                merging.add(module.reason, module.alters, part(answer.result()))
         if self._conflicts is not None:
             self._conflicts.report(merging.conflicts)
         return merging.routes

@@ -81,6 +81,7 @@ from lamplighter.service.room_servers import RoomServers
 from lamplighter.service.roster import Roster
 from lamplighter.service.settings import CoreSettings
 from lamplighter.service.shadow import ShadowModules
+from lamplighter.service.shared_questions import SharedQuestions
 from lamplighter.service.snapshots import Snapshots
 from lamplighter.service.subscribers import Subscribers
 from lamplighter.service.swap import ModuleSwap
@@ -182,6 +183,7 @@ class Core:
             feed=self.feed,
             deliverer=self.deliverer,
             ends=self.ends,
+            shared=SharedQuestions(self.roster, self.router, self.feed, ports.background),
             module_timeout=self.settings.module_timeout,
             witness=self.witnesses,
         )

@@ -29,17 +29,10 @@ from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.reasons import Reasons
 from lamplighter.routing.router import ModuleRouter
 from lamplighter.service.publisher import Publisher
+from lamplighter.service.scopes import everything, first_sync, online_or_since, since
 from lamplighter.service.snapshots import Snapshots
 from lamplighter.service.switched_off import SwitchedOff
-from lamplighter.service.views import (
-    INTEREST_KEPT,
-    PresenceAnswer,
-    Views,
-    everything,
-    first_sync,
-    online_or_since,
-    since,
-)
+from lamplighter.service.views import INTEREST_KEPT, PresenceAnswer, Views
 from lamplighter.service.visibility_memory import VisibilityMemory
 
 __all__ = ["MOST_WAITED", "PresenceReader"]

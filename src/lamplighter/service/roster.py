@@ -5,7 +5,7 @@ The consumer of the stream writes it, and nobody else; everybody reads it. It st
 state that is decided, and not in the stream yet, is in the tracker and not here.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -56,6 +56,10 @@ class Roster:
     def known(self) -> Sequence[UserPresenceState]:
         """Return the presence of everybody who was ever heard of."""
         return [known.state for known in self._known.values()]
+
+    def everybody(self) -> Mapping[UserId, KnownUser]:
+        """Return `last` of everybody who was ever heard of, as of now."""
+        return self._known.copy()
 
     def known_of(self, user_ids: Iterable[UserId]) -> dict[UserId, UserPresenceState]:
         """Return the presence of those of *user_ids* who were ever heard of."""

@@ -5,13 +5,13 @@ viewer may see, and since which position. Outboxes only make it faster.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
 from operator import attrgetter
-from typing import Final, TypeAlias
+from typing import Final
 
 from lamplighter.clock import Clock, Timestamp, milliseconds
 from lamplighter.delivery.feed import Feed
@@ -24,18 +24,15 @@ from lamplighter.routing.visibility import ModuleInterests
 from lamplighter.service.deliverer import Deliverer
 from lamplighter.service.endings import VisibilityEnds
 from lamplighter.service.roster import KnownUser, Roster
+from lamplighter.service.scopes import Scope
+from lamplighter.service.shared_questions import SharedQuestions
 from lamplighter.service.witness import FreshView, Witness
 
 __all__ = [
     "INTEREST_KEPT",
     "ExplainedView",
     "PresenceAnswer",
-    "Scope",
     "Views",
-    "everything",
-    "first_sync",
-    "online_or_since",
-    "since",
 ]
 
 #: An answer of `get_interested_users` is used at most this long.
@@ -44,33 +41,8 @@ INTEREST_KEPT: Final = timedelta(seconds=60)
 #: A module-level name: attribute access on an enumeration is slow in the loop of `_chosen`.
 _OFFLINE: Final = Presence.OFFLINE
 
-#: Tells by a user's state alone whether it belongs into an answer.
-ByState: TypeAlias = Callable[[UserPresenceState], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Which users an answer contains."""
-
-    #: Whether it contains every user who is not offline.
-    online: bool = False
-    #: If so, which offline users it contains as well; None is none of them.
-    offline: ByState | None = None
-    #: Users who have changed, or become visible, after this position. None: nobody, by that.
-    after: StreamPosition | None = None
-    #: Users whose visibility has ended after this position. None: the client starts afresh, and
-    #: shows nobody.
-    ended: StreamPosition | None = None
-
-    def admits_state(self, state: UserPresenceState) -> bool:
-        """Tell whether a user's state alone brings them into the answer."""
-        if state.state != _OFFLINE:
-            return self.online
-        return self.online and self.offline is not None and self.offline(state)
-
-    def admits_news(self, position: StreamPosition | None) -> bool:
-        """Tell whether what happened at *position*, a change or a new visibility, is new."""
-        return self.after is not None and position is not None and position > self.after
+#: A question about more users is shared with other viewers, who may have to wait for each other.
+_MOST_ALONE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,31 +66,17 @@ class ExplainedView:
     lost: frozenset[str]
 
 
-def first_sync(viewer: UserId, ended: StreamPosition | None = None) -> Scope:
-    """Users who are not offline, offline users with a status message, and the viewer.
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What an answer is made of."""
 
-    *ended* is from where the client knows what it shows, if it asks for everything once more.
-    """
-
-    def belongs(state: UserPresenceState) -> bool:
-        return bool(state.status_msg) or state.user_id == viewer
-
-    return Scope(online=True, offline=belongs, ended=ended)
-
-
-def everything(ended: StreamPosition | None = None) -> Scope:
-    """Everybody: the answer to a token that means nothing to this server."""
-    return Scope(online=True, offline=lambda _state: True, ended=ended)
-
-
-def since(position: StreamPosition) -> Scope:
-    """Users who have changed, become visible, or ceased to be visible after *position*."""
-    return Scope(after=position, ended=position)
-
-
-def online_or_since(position: StreamPosition) -> Scope:
-    """Users who are not offline, besides those of `since`."""
-    return Scope(online=True, after=position, ended=position)
+    #: Everything up to here is in the states, and what came later is in the outbox.
+    position: StreamPosition
+    #: The users whom the viewer may see, and perhaps others, as they were at that position.
+    known: Mapping[UserId, KnownUser]
+    #: Those of whom the client learns that it may not see them any more.
+    ended: AbstractSet[UserId]
+    routes: Routes
 
 
 _NOBODY_ASKED: Final = Inquiry((), {})
@@ -137,6 +95,7 @@ class Views:
     feed: Feed
     deliverer: Deliverer
     ends: VisibilityEnds
+    shared: SharedQuestions
     module_timeout: timedelta
     witness: Witness
     #: One question per viewer at a time, for all who wait for it.
@@ -151,15 +110,12 @@ class Views:
         """
         while True:
             outbox = self.feed.open(viewer)
-            began = self.feed.position
             await self.ask_interest(viewer)
-            # The answer holds only what modules are asked about: they might alter anything else.
-            ended = frozenset() if scope.ended is None else self.ends.of(viewer, scope.ended)
-            known = self.roster.last_of({*self._in_question(viewer, scope, outbox), *ended})
-            asked = {user_id: it.state for user_id, it in known.items()}
-            routes = await self._routes(asked.values(), {viewer})
+            found = await self._found(viewer, scope, outbox)
             if self.feed.outbox(viewer) is outbox:  # else it missed what was published meanwhile
                 break
+        began, known, ended, routes = found.position, found.known, found.ended, found.routes
+        asked = {user_id: it.state for user_id, it in known.items()}
         asked.update(self._unheard(viewer, everybody=unknown_users))
         visible = self.planner.view(viewer, asked, routes)
         is_whole = scope.online or scope.after is None
@@ -229,7 +185,9 @@ class Views:
 
     def perhaps_visible(self, viewer: UserId) -> set[UserId]:
         """Return everybody whom the viewer, after `ask_interest`, may see, and perhaps others."""
-        return {*self._everybody(viewer), *self.planner.candidates(viewer)}
+        # Modules may send anybody's presence to anybody.
+        known = self.roster.known() if self.router.modules else ()
+        return {UserId(it.user_id) for it in known} | self.planner.candidates(viewer)
 
     async def routes_of(self, users: AbstractSet[UserId]) -> Routes:
         """Return what modules would send of *users* to whom, if they changed now."""
@@ -271,6 +229,7 @@ class Views:
         """Forget what the modules answered for anybody, and since when: all of it is news again."""
         self.interests.clear()
         self._asking.clear()
+        self.shared.begin_anew()
         self.witness.away(list(self.feed.viewers))
 
     async def deliver_states(self, viewers: Iterable[UserId], users: Iterable[UserId]) -> None:
@@ -305,6 +264,45 @@ class Views:
             users = {*known} if unnamed.all_users else unnamed.users
             await self.ends.shown_no_more(viewer, users, is_stale=unnamed.is_stale)
 
+    async def _found(self, viewer: UserId, scope: Scope, outbox: Outbox) -> "_Found":
+        """Find out who is in question, how they are, and what modules send of them."""
+        # The answer holds only what modules are asked about: they might alter anything else.
+        ended = self._ended(viewer, scope)
+        users = self._in_question(viewer, scope, outbox)
+        if self.router.modules and (users is None or len(users) + len(ended) > _MOST_ALONE):
+            return await self._found_by_sharing(viewer, scope, users, ended)
+        position = self.feed.position
+        everybody = self.planner.candidates(viewer) if users is None else users
+        known = self.roster.last_of({*everybody, *ended})
+        routes = await self._routes([it.state for it in known.values()], {viewer})
+        return _Found(position, known, ended, routes)
+
+    async def _found_by_sharing(
+        self,
+        viewer: UserId,
+        scope: Scope,
+        users: AbstractSet[UserId] | None,
+        ended: AbstractSet[UserId],
+    ) -> "_Found":
+        """Do as `_found` does, with a question that other viewers share.
+
+        The work is in proportion to whom the viewer may see.
+        """
+        if users is None or scope.after is None:
+            answer = await self.shared.about_everybody(viewer)
+        else:
+            answer = await self.shared.about(viewer, scope.after, {*users, *ended})
+        routes = answer.inquiry.routes_to(viewer)
+        ended = self._ended(viewer, scope)
+        known = answer.known
+        if self.planner.sees_all_since(viewer) is None:
+            reach = {*self.planner.candidates(viewer), *routes.get(viewer, ()), *ended}
+            known = {user_id: known[user_id] for user_id in reach & known.keys()}
+        return _Found(answer.position, known, ended, routes)
+
+    def _ended(self, viewer: UserId, scope: Scope) -> AbstractSet[UserId]:
+        return frozenset() if scope.ended is None else self.ends.of(viewer, scope.ended)
+
     async def _routes(
         self, states: Iterable[UserPresenceState], viewers: AbstractSet[UserId] = frozenset()
     ) -> Routes:
@@ -315,27 +313,34 @@ class Views:
             return {}
         return await self.router.routes(asked, viewers)
 
-    def _in_question(self, viewer: UserId, scope: Scope, outbox: Outbox) -> Iterable[UserId]:
-        """Return everybody of *scope* whom the viewer may see, and perhaps others."""
-        if scope.online or scope.after is None:
-            return self._everybody(viewer)
+    def _in_question(
+        self, viewer: UserId, scope: Scope, outbox: Outbox
+    ) -> AbstractSet[UserId] | None:
+        """Return everybody of *scope* whom the viewer may see, and perhaps others.
+
+        None is everybody: if modules are asked, all who were heard of, else the candidates.
+        """
+        if scope.after is None or scope.online:
+            return None
+        newer = self._newer(viewer, scope.after)
+        if newer is None:
+            return None
         told = (UserId(update.state.user_id) for update in outbox.after(scope.after))
-        return {*told, *self._newer(viewer, scope.after)}
+        return {*newer, *told}
 
-    def _everybody(self, viewer: UserId) -> Iterable[UserId]:
-        if self.router.modules:  # they may send anybody's presence to anybody
-            return [UserId(state.user_id) for state in self.roster.known()]
-        return self.planner.candidates(viewer)
+    def _newer(self, viewer: UserId, position: StreamPosition) -> AbstractSet[UserId] | None:
+        """Return who is new, None for everybody.
 
-    def _newer(self, viewer: UserId, position: StreamPosition) -> Iterable[UserId]:
-        """Return who is new: work in proportion to all news, or to who is in reach if less."""
+        The work is in proportion to all news, or to who is in reach if less. If modules are asked,
+        those who have changed may be left out where there are more than `_MOST_ALONE`.
+        """
         all_since = self.planner.sees_all_since(viewer)
         if all_since is not None and all_since > position:
-            return self._everybody(viewer)
-        most = None if self.router.modules else self.planner.max_candidates(viewer)
+            return None
+        most = _MOST_ALONE + 1 if self.router.modules else self.planner.max_candidates(viewer)
         changed = set(islice(self.roster.told_after(position), most))
-        if len(changed) == most:
-            return self._everybody(viewer)
+        if len(changed) == most and not self.router.modules:
+            return None
         return changed | self.planner.became_visible(viewer, position)
 
     def _unheard(self, viewer: UserId, *, everybody: bool) -> dict[UserId, UserPresenceState]:
@@ -389,6 +394,7 @@ class Views:
         return asked_at is None or asked_at <= self._stale()
 
     def _stale(self) -> Timestamp:
-        # Asked again a time-out early: an answer in use is never older than it may be.
-        fresh = max(INTEREST_KEPT - self.module_timeout, INTEREST_KEPT / 2)
+        # Asked again two time-outs early: an answer in use is never older than it may be, although
+        # it may be in use while a shared question waits for another one.
+        fresh = max(INTEREST_KEPT - 2 * self.module_timeout, INTEREST_KEPT / 2)
         return Timestamp(self.clock.now() - milliseconds(fresh))
