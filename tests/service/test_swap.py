@@ -6,7 +6,7 @@ import pytest
 
 from lamplighter.errors import ModuleError
 from lamplighter.routing.registrations import Registrations
-from lamplighter.service.views import since
+from lamplighter.service.scopes import since
 from tests.routing.callbacks import Act, Thinking, answering, raising, turns
 from tests.routing.people import ALICE, BOB, CHARLIE, DORA, HALL
 from tests.service.parts import Parts
