@@ -18,8 +18,8 @@ __all__ = ["COSTS", "main", "measured_rows", "tables", "with_tables"]
 SEED: Final = 1
 
 #: Delivery, cold caches and the idle second are fitted to the measured rows of one to four nodes;
-#: what the log costs is from decisions 0059 and 0065, a durable PUT from the preset `put`, and
-#: reading a change was measured without watchers.
+#: what the log costs is from decision 0059, a durable PUT from the preset `put`, and reading a
+#: change was measured without watchers.
 COSTS: Final = Costs(
     delivery=26,
     cold=1_700,
@@ -31,7 +31,6 @@ COSTS: Final = Costs(
     idle=6_000,
     bus_append=22,
     bus_read=15,
-    bus_late_read=24,
     bus_message=18,
     bus_node=900,
     bus_idle=1_800,

@@ -8,9 +8,6 @@ own, or all nodes share one, as where they are measured.
     a client PUTs at a node -> the user's owner decides -> appends a record -> every node reads it,
     and delivers to those of the watchers who are connected to it
 
-A node that gets much pauses between two reads, as `lamplighter.cluster.valkey_pace` says; a message
-to it, or a record of its own, ends the pause.
-
 Nothing is random but by the seed: the same numbers give the same result.
 """
 
@@ -21,16 +18,11 @@ from functools import partial
 from random import Random  # noqa: TID251 - seeded: the same run each time
 from typing import Final
 
-from lamplighter.cluster.valkey_pace import COUNTED_FOR, PAUSE
-
 __all__ = ["Costs", "Load", "Outcome", "simulate"]
 
 _MICRO: Final = 1e-6
 #: A core that has paused for so long has cold caches, in seconds.
 _PAUSE: Final = 0.005
-#: Of how long a time a node counts what it gets, in seconds, and what a message counts.
-_COUNTED_FOR: Final = COUNTED_FOR.total_seconds()
-_OF_A_MESSAGE: Final = -2
 
 
 @dataclass(frozen=True)
@@ -52,11 +44,9 @@ class Costs:
     said: float
     #: A node without anything to do, in each second: it renews its lease, and sees timers pass.
     idle: float
-    #: Valkey: an append, an answer to a node that waits, and to one that asks when it has paused, a
-    #: message from one node to another. All that wait are answered in one cycle.
+    #: Valkey: an append, a read with records, a message from one node to another.
     bus_append: float
     bus_read: float
-    bus_late_read: float
     bus_message: float
     #: Valkey in each second: for each node, and without any.
     bus_node: float
@@ -105,7 +95,6 @@ class _Change:
     """One change, and how many watchers each node has for it."""
 
     came: float
-    edge: int
     owner: int
     watchers: Sequence[int]
     appended: float = 0.0
@@ -122,30 +111,14 @@ class _Node:
     passing: list[_Change] = field(default_factory=list)
     deciding: list[_Change] = field(default_factory=list)
     reading: list[_Change] = field(default_factory=list)
-    #: What it has got since when, in records; whether it pauses for that, and until when it does.
-    count: int = 0
-    since: float = 0.0
-    is_much: bool = False
-    pauses_until: float = 0.0
-    #: What it reads after the pause, and messages that have ended pauses since its last cycle.
-    unread: list[_Change] = field(default_factory=list)
-    disturbed: int = 0
 
 
 class _Run:
     """One simulation."""
 
     def __init__(
-        self,
-        nodes: int,
-        costs: Costs,
-        load: Load,
-        random: Random,
-        *,
-        pause: float,
-        shares_core: bool,
+        self, nodes: int, costs: Costs, load: Load, random: Random, shares_core: bool
     ) -> None:
-        self._pause = pause
         self._shares_core = shares_core
         self._core_free_at, self._last = 0.0, -1
         self._costs, self._load, self._random = costs, load, random
@@ -185,7 +158,7 @@ class _Run:
             watchers = [0] * count
             for node in self._random.choices(range(count), k=self._load.watchers):
                 watchers[node] += 1
-            yield _Change(0.0, 0, self._random.randrange(count), watchers)
+            yield _Change(0.0, self._random.randrange(count), watchers)
 
     def _come(self) -> None:
         """Let clients PUT, each at some node."""
@@ -195,7 +168,7 @@ class _Run:
                 return
             change.came = self._now
             self._untold += len(self._nodes)
-            edge = change.edge = self._random.randrange(len(self._nodes))
+            edge = self._random.randrange(len(self._nodes))
             node = self._nodes[edge]
             (node.deciding if edge == change.owner else node.passing).append(change)
             self._wake(edge)
@@ -215,10 +188,7 @@ class _Run:
         deciding, node.deciding = node.deciding, []
         reading, node.reading = node.reading, []
         begins = costs.cold if is_cold else 0.0
-        reads, node.disturbed = node.disturbed + bool(reading), 0
-        at = self._now + (begins + costs.read * reads) * _MICRO
-        if reading:
-            self._begin_pause(node)
+        at = self._now + (begins + costs.read * bool(reading)) * _MICRO
         for change in reading:
             self._lag = max(self._lag, self._now - change.appended)
             at += (costs.change_read + costs.delivery * change.watchers[number]) * _MICRO
@@ -244,7 +214,6 @@ class _Run:
     def _said(self, change: _Change) -> None:
         """Let the owner hear of a change."""
         self._nodes[change.owner].deciding.append(change)
-        self._disturb(change.owner)
         self._wake(change.owner)
 
     def _append(self, changes: Sequence[_Change], at: float) -> None:
@@ -255,56 +224,11 @@ class _Run:
     def _appended(self, changes: Sequence[_Change]) -> None:
         for change in changes:
             change.appended = self._now
-            if change.edge != change.owner:
-                self._disturb(change.edge)
         for number, node in enumerate(self._nodes):
-            node.unread.extend(changes)
-            if number == changes[0].owner:
-                self._read(number)
-                continue
-            node.count += 1
-            if self._now >= node.pauses_until:
-                self._read(number)
-            elif len(node.unread) == len(changes):
-                self._at(node.pauses_until, partial(self._read_after_pause, number))
-
-    def _read_after_pause(self, number: int) -> None:
-        """Let a node read, unless it has read meanwhile and pauses again."""
-        node = self._nodes[number]
-        if self._now >= node.pauses_until:
-            self._read(number)
-        elif node.unread:
-            self._at(node.pauses_until, partial(self._read_after_pause, number))
-
-    def _read(self, number: int) -> None:
-        """Let a node read what it has not read yet."""
-        node = self._nodes[number]
-        if not node.unread:
-            return
-        if not node.reading:
-            costs = self._costs
-            self._carried(self._now, costs.bus_late_read if node.is_much else costs.bus_read)
-        node.reading += node.unread
-        node.unread = []
-        self._wake(number)
-
-    def _disturb(self, number: int) -> None:
-        """Let a node hear a message, which ends its pause."""
-        node = self._nodes[number]
-        node.count += _OF_A_MESSAGE
-        if self._now < node.pauses_until:
-            self._carried(self._now, self._costs.bus_read)
-            node.disturbed += 1
-            node.pauses_until = self._now
-            self._read(number)
-
-    def _begin_pause(self, node: _Node) -> None:
-        """Let a node that has read pause, if it gets much: a record each millisecond, and more."""
-        if self._now >= node.since + _COUNTED_FOR:
-            node.is_much = node.count > 1_000 * (self._now - node.since)
-            node.count, node.since = 0, self._now
-        if node.is_much:
-            node.pauses_until = self._now + self._pause
+            if not node.reading:
+                self._carried(self._now, self._costs.bus_read)
+            node.reading.extend(changes)
+            self._wake(number)
 
     def _carried(self, at: float, cost: float) -> float:
         """Return when Valkey has done what came to it *at* that time."""
@@ -333,19 +257,10 @@ class _Run:
 
 
 def simulate(
-    nodes: int,
-    costs: Costs,
-    load: Load,
-    seed: int,
-    *,
-    pause: float = PAUSE.total_seconds(),
-    shares_core: bool = False,
+    nodes: int, costs: Costs, load: Load, seed: int, *, shares_core: bool = False
 ) -> Outcome:
-    """Return what *load* does to a server of so many *nodes*, which may share one core.
-
-    A node that gets much pauses for *pause* seconds between two reads.
-    """
-    return _Run(nodes, costs, load, Random(seed), pause=pause, shares_core=shares_core).run()
+    """Return what *load* does to a server of so many *nodes*, which may share one core."""
+    return _Run(nodes, costs, load, Random(seed), shares_core).run()
 
 
 def _share(delays: Sequence[tuple[float, int]], share: float) -> float:

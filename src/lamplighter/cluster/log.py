@@ -257,12 +257,10 @@ class Log(Protocol):
     ) -> LogNews:
         """Wait until there are records after *after*, or messages to *lease* after *inbox_after*.
 
-        Records of other nodes may come some milliseconds late, unless *longest* is zero, or this
-        node has asked for a `head` that is not before them. Returns nothing after *longest*.
-        Returns a limited number of each; the next call returns the next ones. Raises `LogLost`,
-        after *longest* at the latest, if records after *after* may be missing: *after* is before
-        `ClusterStanding.complete_after`, the data were lost, or the log does not have (any more)
-        what this node has read. The lease is not checked.
+        Returns nothing after *longest*. Returns a limited number of each; the next call returns the
+        next ones. Raises `LogLost`, after *longest* at the latest, if records after *after* may be
+        missing: *after* is before `ClusterStanding.complete_after`, the data were lost, or the log
+        does not have (any more) what this node has read. The lease is not checked.
         """
 
     async def close(self) -> None:

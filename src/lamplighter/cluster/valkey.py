@@ -1,8 +1,7 @@
 """The log of a cluster on Valkey or Redis.
 
 Each step is a script that the server carries out (`valkey_scripts.py`), or a plain read. There are
-two connections: one waits for news, the other does everything else. A third one waits for messages
-where much is appended (`valkey_pace.py`).
+two connections: one waits for news, the other does everything else.
 
 Positions say whether a reader has everything: each record names the one before it. A reader that
 is sure of the position *after* expects a record that names it. One that is not sure, or has waited
@@ -46,7 +45,6 @@ from lamplighter.cluster.positions import (
 )
 from lamplighter.cluster.valkey_address import ValkeyAddress
 from lamplighter.cluster.valkey_link import ErrorReply, Link, Reply, Word
-from lamplighter.cluster.valkey_pace import ReadPace
 from lamplighter.cluster.valkey_scripts import (
     AGREE,
     GIVE,
@@ -103,7 +101,6 @@ class ValkeyLog:
         self._calls = Link(address, clock, patience)
         #: Whoever waits for news holds up all that is asked after it.
         self._reads = Link(address, clock, patience)
-        self._pace = ReadPace(clock, Link(address, clock, patience))
         #: Which data this node has joined.
         self._birth: Birth | None = None
         #: The epoch of its last lease.
@@ -168,10 +165,7 @@ class ValkeyLog:
     ) -> StreamPosition:
         if count < 1:
             raise ValueError("a record has an entry")
-        reply = await self._run_with(lease, TELL, count, payload, self._kept, *partitions)
-        position = _position(reply)
-        self._pace.want(position)
-        return position
+        return _position(await self._run_with(lease, TELL, count, payload, self._kept, *partitions))
 
     async def agree(self, lease: Lease, nodes: Collection[Lease], alike: Mapping[str, str]) -> bool:
         agreed = [_written(it) for it in nodes]
@@ -188,27 +182,21 @@ class ValkeyLog:
             raise LogLost("the log has no data")
         if self._birth not in (None, birth.decode()):
             raise LogLost("the log has lost its data, and has others")
-        position = _position(head)
-        self._pace.want(position)
-        return position
+        return _position(head)
 
     async def read(
         self, lease: Lease, after: StreamPosition, inbox_after: MessageId, longest: timedelta
     ) -> LogNews:
-        inbox, heard = f"{self._prefix}in:{_written(lease)}", inbox_after or "0"
-        if longest:
-            await self._pace.before_read(after, inbox, heard)
         behind = after != self._sure and await self._is_behind(after)
         waiting = () if behind or not longest else ("BLOCK", milliseconds(longest))
         reply = await self._reads.ask(
             *("XREAD", "COUNT", _AT_ONCE, *waiting),
-            *("STREAMS", self._log_key, inbox),
-            *(format_position(after), heard),
+            *("STREAMS", self._log_key, f"{self._prefix}in:{_written(lease)}"),
+            *(format_position(after), inbox_after or "0"),
             longest=longest,
         )
         if reply is not None:
             news = self._news(cast("list[tuple[bytes, list[_Entry]]]", reply), after)
-            self._pace.answered(lease, news, in_part=len(news.records) == _AT_ONCE)
         else:
             news = LogNews((), ())
             await self._is_behind(after)
@@ -219,7 +207,6 @@ class ValkeyLog:
     async def close(self) -> None:
         await self._calls.close()
         await self._reads.close()
-        await self._pace.close()
 
     @property
     def _log_key(self) -> str:
