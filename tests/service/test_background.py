@@ -2,13 +2,14 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from structlog.testing import capture_logs
 
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.turns import turns_until_idle
-from lamplighter.service.background import Background
+from lamplighter.service.background import Background, InTurn
 
 
 async def test_work_that_fails_now_and_then() -> None:
@@ -48,6 +49,46 @@ async def test_work_that_is_done_once() -> None:
         await turns_until_idle()
     assert [it["event"] for it in logs] == ["background work failed"]
     assert (waiting.cancelled(), background.is_busy) == (True, False)
+
+
+async def test_work_in_turn() -> None:
+    """So much is done at a time, the rest in its order, and nothing after the end."""
+    background, begun = Background(FakeClock()), list[int]()
+    in_turn, ended = InTurn(background, 2), [asyncio.Event() for _ in range(5)]
+
+    async def work(number: int) -> None:
+        begun.append(number)
+        await ended[number].wait()
+
+    for number in range(5):
+        in_turn.run(partial(work, number))
+    await turns_until_idle()
+    assert begun == [0, 1]
+    ended[1].set()
+    await turns_until_idle()
+    assert begun == [0, 1, 2]
+    ended[0].set()
+    ended[3].set()
+    await turns_until_idle()
+    assert begun == [0, 1, 2, 3, 4]
+    in_turn.run(partial(work, 0))
+    background.stop()
+    await turns_until_idle()
+    assert (begun, background.is_busy) == ([0, 1, 2, 3, 4], False)
+
+
+async def test_work_in_turn_begins_again() -> None:
+    """Once all of it is done, new work begins at once."""
+    background, done = Background(FakeClock()), list[int]()
+    in_turn = InTurn(background, 1)
+
+    async def work(number: int) -> None:
+        done.append(number)
+
+    for number in range(2):
+        in_turn.run(partial(work, number))
+        await turns_until_idle()
+        assert (done, background.is_busy) == ([*range(number + 1)], False)
 
 
 async def _forever() -> None:

@@ -1,6 +1,7 @@
 """Work that no request waits for: done once, or periodically, until the server stops."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 
@@ -8,7 +9,7 @@ import structlog
 
 from lamplighter.clock import Clock, Timer, after
 
-__all__ = ["Background"]
+__all__ = ["Background", "InTurn"]
 
 _log = structlog.get_logger(__name__)
 
@@ -51,6 +52,34 @@ class Background:
             timer.cancel()
         for task in self._tasks:
             task.cancel()
+
+
+class InTurn:
+    """Work of one kind, of which so much is done at a time, in the order in which it came.
+
+    What waits is a function: a task that waits, with its coroutines, takes many kilobytes.
+    """
+
+    def __init__(self, background: Background, most: int) -> None:
+        """Do at most that much at a time, as tasks of *background*."""
+        self._background = background
+        self._most = most
+        self._running = 0
+        self._waiting: deque[Callable[[], Coroutine[None, None, None]]] = deque()
+
+    def run(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Do *work*, which does not raise, when its turn comes."""
+        self._waiting.append(work)
+        if self._running < self._most:
+            self._running += 1
+            self._background.run(self._run())
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                await self._waiting.popleft()()
+        finally:
+            self._running -= 1
 
 
 def _log_failure(task: "asyncio.Task[None]") -> None:

@@ -1,11 +1,11 @@
 """Access tokens: what is kept of them, and a revocation that comes at a bad moment."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from sqlalchemy import delete, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from lamplighter.database.adapter import Statement
 from lamplighter.database.engine import Database
 from lamplighter.database.memory import open_memory
 from lamplighter.database.tables import devices
@@ -23,12 +23,11 @@ class SlowLedger(Ledger):
         super().__init__(database, FakeClock())
         self.meanwhile: list[Callable[[], Awaitable[None]]] = []
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        async with super().read() as connection:
-            yield connection
+    async def fetch(self, statement: Statement) -> Sequence[tuple[Any, ...]]:
+        rows = await super().fetch(statement)
         while self.meanwhile:
             await self.meanwhile.pop()()
+        return rows
 
 
 async def test_only_hashes_are_kept() -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lamplighter.clock import Timestamp
+from lamplighter.database.adapter import Statement
 from lamplighter.database.tables import devices
 from lamplighter.errors import NotFound, TooLarge, UnknownToken
 from lamplighter.homeserver.sql.ledger import Ledger, Write
@@ -31,6 +32,8 @@ __all__ = ["AccessTokens", "Devices", "check_device", "hash_token"]
 _MAX_DISPLAY_NAME: Final = 100
 #: Devices of one user. Clients that forget to log out leave devices behind.
 _MAX_DEVICES: Final = 200
+
+_DEVICE_OF: Final = "SELECT user_id, device_id FROM devices WHERE token_hash = $1"
 
 
 def hash_token(access_token: str) -> str:
@@ -98,13 +101,12 @@ class AccessTokens:
         token_hash = hash_token(access_token)
         while True:
             revocations = self._revocations
-            query = select(devices).where(devices.c.token_hash == token_hash)
-            async with self._ledger.read() as connection:
-                row = (await connection.execute(query)).one_or_none()
-            if row is None:
+            rows = await self._ledger.fetch(Statement(_DEVICE_OF, (token_hash,)))
+            if not rows:
                 raise UnknownToken("Unknown access token")
             if revocations == self._revocations:  # else it may have been revoked as we read
-                requester = Requester(UserId(row.user_id), DeviceId(row.device_id))
+                [(user_id, device_id)] = rows
+                requester = Requester(UserId(user_id), DeviceId(device_id))
                 self._in_use[access_token] = _InUse(requester, self._ledger.now())
                 self._by_hash[token_hash] = access_token
                 return requester

@@ -7,7 +7,7 @@ model validation, no middleware, no task stands between a request and its poll.
 
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -18,7 +18,7 @@ from lamplighter.delivery.tokens import Tokens
 from lamplighter.errors import InvalidParam, MethodNotAllowed
 from lamplighter.metrics import Metrics
 from lamplighter.ports import Requester, RequestHead, SyncRequest
-from lamplighter.service.background import Background
+from lamplighter.service.background import Background, InTurn
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.client.filters import ALL_PRESENCE, PresenceFilter, read_inline
 from lamplighter.web.client.filters_in_use import FiltersInUse
@@ -35,6 +35,8 @@ _QUERIES_KEPT: Final = 1_000
 _USUAL_LENGTH: Final = 400
 _LONG_QUERIES_KEPT: Final = 200
 _LONGEST_KEPT: Final = 4_096
+#: How many polls look up their token or filter at a time. Thousands come at once after a restart.
+_LOOK_UPS: Final = 100
 
 
 @dataclass(kw_only=True, eq=False)
@@ -54,6 +56,7 @@ class Sync:
     def __post_init__(self) -> None:
         self._usual_query = lru_cache(_QUERIES_KEPT)(self._query)
         self._long_query = lru_cache(_LONG_QUERIES_KEPT)(self._query)
+        self._look_ups = InTurn(self.background, _LOOK_UPS)
 
     def __call__(self, exchange: Exchange) -> None:
         head, now = RequestHead(exchange.headers, exchange.peer), self.clock.now()
@@ -62,7 +65,7 @@ class Sync:
                 raise MethodNotAllowed("Unrecognized request: wrong HTTP method")
             requester = self.authenticator.requester_in_use(exchange, now)
             if requester is None or not self._begin(exchange, requester, head, now):
-                self.background.run(self._look_up(exchange, head))
+                self._look_ups.run(partial(self._look_up, exchange, head))
         except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
             exchange.refuse(error)
 
