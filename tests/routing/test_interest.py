@@ -34,6 +34,14 @@ def test_sharing_since(rooms: SharedRooms) -> None:
     assert rooms.shared_since(ALICE, CHARLIE) is None
 
 
+def test_a_clock_that_was_ahead(rooms: SharedRooms) -> None:
+    """No join is later than the position to which they are dated back, and none becomes later."""
+    for position, user_id in enumerate((ALICE, BOB, CHARLIE), start=4):
+        rooms.joined(HALL, user_id, at(position))
+    rooms.date_back(at(5))
+    assert list(rooms.members(HALL).items()) == [(ALICE, 4), (BOB, 5), (CHARLIE, 5)]
+
+
 X, Y = UserId("@x:r.example"), UserId("@y:r.example")
 USERS = [ALICE, BOB, CHARLIE, X, Y, UserId("@z:s.example")]
 ROOMS = [HALL, ATTIC, CELLAR]

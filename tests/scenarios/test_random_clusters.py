@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
@@ -38,7 +39,16 @@ async def play(seed: int, story: Story) -> Sequence[str]:
         await cluster.end()
 
 
+def _joins_before_the_clock_is_as_it_was(*others: tuple[Any, ...]) -> Story:
+    """The clock of all nodes is set back by five seconds, and two users join another room."""
+    [one, two], [_, alice, bob, _] = ROOMS, PEOPLE
+    joins = [("move", alice, two, True), ("move", bob, two, True)]
+    return [("move", bob, one, False), ("lose_data", 5, 0.25), *others, *joins]
+
+
 @pytest.mark.timeout(900)  # many clusters, and their shrinking if one is wrong
+@example(seed=232, story=_joins_before_the_clock_is_as_it_was())
+@example(seed=2, story=_joins_before_the_clock_is_as_it_was(("move", PEOPLE[2], ROOMS[0], True)))
 @given(seed=st.integers(0, 1000), story=st.lists(steps, max_size=25))
 def test_everybody_ends_up_with_the_truth(seed: int, story: Story) -> None:
     """All nodes agree at each position, and each user has one owner. Nothing acknowledged is lost.

@@ -92,6 +92,14 @@ class SharedRooms:
             del members[user_id]  # to keep the order of positions
             members[user_id] = position
 
+    def date_back(self, position: StreamPosition) -> None:
+        """Let joins later than *position* be at *position*: the clock that dated them was ahead."""
+        for members in self._members.values():
+            for user_id in reversed(members):
+                if members[user_id] <= position:
+                    break
+                members[user_id] = position
+
     def left(self, room_id: RoomId, user_id: UserId) -> bool:
         """Remove a member; tell whether the user was one in the index."""
         self._apart.get(room_id, {}).pop(user_id, None)

@@ -6,7 +6,7 @@ their number.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -54,27 +54,34 @@ class RoomVisibility:
         if not self.rooms.joined(room_id, newcomer, position):
             return
         self.servers.joined(room_id, newcomer)
-        self._show(position, entry)
+        since = self.planner.visible_since
+        self._show(position, entry, lambda viewer, user_id: since(viewer, user_id) == position)
 
     def joined_before(self, position: StreamPosition, entry: Joined) -> None:
-        """Take in that a member of a room counts as new from *position* on."""
+        """Take in that a member of a room counts as new from *position* on.
+
+        They are new to all others of the room: of users who share another room, too, it may not
+        have been heard yet since when they do.
+        """
         joined_at = self.rooms.members(entry.room_id)[entry.user_id]
         if joined_at < position:
             self.rooms.move_join(entry.room_id, entry.user_id, joined_at, position)
-            self._show(position, entry)
+            self._show(position, entry, lambda _viewer, _user_id: True)
 
-    def _show(self, position: StreamPosition, entry: Joined) -> None:
-        """Deliver to users who have come to share a room at *position*."""
+    def _show(
+        self, position: StreamPosition, entry: Joined, is_new: Callable[[UserId, UserId], bool]
+    ) -> None:
+        """Deliver at *position* to users who share a room; *is_new* tells who is new to whom."""
         newcomer, room_id = entry.user_id, entry.room_id
         # Most members of a large room are neither connected nor known: they cost nothing here.
-        members, since = self.rooms.members(room_id), self.planner.visible_since
+        members = self.rooms.members(room_id)
         new_to, seeing = [], []
         if newcomer in self.feed.viewers:
             known = [it for it in members if self.roster.knows(it) and it != newcomer]
-            new_to = [it for it in known if since(newcomer, it) == position]
+            new_to = [it for it in known if is_new(newcomer, it)]
         if self.roster.knows(newcomer):
             viewers = members.keys() & self.feed.viewers.keys() - {newcomer}
-            seeing = [it for it in viewers if since(it, newcomer) == position]
+            seeing = [it for it in viewers if is_new(it, newcomer)]
         if new_to or seeing:
             told = frozenset((*seeing, newcomer) if new_to else seeing)
             work = self._deliver_both(newcomer, room_id, position, new_to, seeing)

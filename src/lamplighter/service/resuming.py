@@ -50,7 +50,12 @@ class Resuming:
         self._begin(self.position, self.now)
 
     def resume(self, news: Sequence[bytes], ended: Sequence[VisibilityEnded]) -> None:
-        """Take in what the log has told lately, before anybody is answered."""
+        """Take in what the log has told lately, before anybody is answered.
+
+        A join is dated by the clock of the nodes. Where that was set back meanwhile, a join would
+        be later than all that is told next, and no token would come before it.
+        """
+        self.rooms.date_back(self.position)
         for entry in ended:
             self.memberships.ends.ended(self.position, entry)
         changes = [change for told in news for change in self._read(told)]
