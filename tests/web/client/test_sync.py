@@ -1,5 +1,6 @@
 """The query of `/sync`, and how it is answered."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from lamplighter.devtools.client import Client
 from lamplighter.devtools.http import Response
 from lamplighter.devtools.server import InMemoryServer
+from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.ids import UserId
 from lamplighter.ports import Json, Requester
 from lamplighter.web.client.sync import milliseconds_in
@@ -164,4 +166,27 @@ async def test_a_device_that_logs_out_while_its_filter_is_read(
     monkeypatch.setattr(directory, "filter", slowly)
     response = await sync(dora, filter=filter_id, timeout="30000", set_presence="online")
     assert (response.status, response.json["errcode"]) == (401, "M_UNKNOWN_TOKEN")
+    assert server.presence_of(dora).state == "offline"
+
+
+async def test_a_client_that_goes_while_its_filter_is_read(
+    server: InMemoryServer, dora: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No poll begins for a client that is gone: its user does not come online by it."""
+    directory = server.lamplighter.directory
+    path = f"/user/{dora.user_id}/filter"
+    filter_id = (await dora.call("POST", path, {}))["filter_id"]
+    read, is_reading, goes = directory.filter, asyncio.Event(), asyncio.Event()
+
+    async def slowly(user_id: UserId, filter_id: str) -> Json:
+        is_reading.set()
+        await goes.wait()
+        return await read(user_id, filter_id)
+
+    monkeypatch.setattr(directory, "filter", slowly)
+    poll = dora.begin_poll(filter=filter_id)
+    await is_reading.wait()
+    await poll.go_away()
+    goes.set()
+    await turns_until_idle()
     assert server.presence_of(dora).state == "offline"

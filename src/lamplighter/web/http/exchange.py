@@ -93,6 +93,11 @@ class Exchange:
         """The headers of the request."""
         return self._request.headers
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the request is answered, or its client gone."""
+        return self._connection is None
+
     def peer(self) -> str:
         """Return the IP address at the other end of the connection; "" if that has ended."""
         if self._connection is None:
