@@ -71,18 +71,18 @@ class Sync:
 
     async def _look_up(self, exchange: Exchange, head: RequestHead) -> None:
         """Begin a poll whose token or filter no poll has named for a while, if its client waits."""
-        if exchange.is_over:  # it went before its turn
+        if exchange.is_over():  # it went before its turn
             return
         try:
             requester = await self.authenticator.requester_of(exchange, head)
-            if exchange.is_over or self._begin(exchange, requester, head, self.clock.now()):
+            if exchange.is_over() or self._begin(exchange, requester, head, self.clock.now()):
                 return
             request = self._read(exchange.query).request
             assert request.filter is not None  # else all presence is wanted
             wanted = await self.filters.look_up(requester, request, head, request.filter)
             # The device may have logged out while its filter was read.
             requester = await self.authenticator.requester_of(exchange, head)
-            if not exchange.is_over:
+            if not exchange.is_over():
                 self._begin(exchange, requester, head, self.clock.now(), wanted)
         except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
             exchange.refuse(error)

@@ -93,9 +93,8 @@ class Exchange:
         """The headers of the request."""
         return self._request.headers
 
-    @property
     def is_over(self) -> bool:
-        """Whether the request is answered, or its client gone."""
+        """Tell whether the request is answered, or its client gone."""
         return self._connection is None
 
     def peer(self) -> str:
