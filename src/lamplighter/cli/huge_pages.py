@@ -33,8 +33,6 @@ __all__ = [
 HUGE_PAGE: Final = 2 * 1024 * 1024
 #: `MADV_COLLAPSE`, by Linux's number.
 _COLLAPSE: Final = 25
-#: The start is over then.
-_SOON: Final = timedelta(seconds=5)
 _EVERY: Final = timedelta(minutes=10)
 
 
@@ -107,9 +105,7 @@ def move_to_huge_pages(smaps: Path = Path("/proc/self/smaps")) -> None:
 async def keep_moving_to_huge_pages(
     clock: Clock, move: Callable[[], None] = move_to_huge_pages
 ) -> None:
-    """Call *move* soon after the start, and then every ten minutes: clients come."""
-    pause = _SOON
+    """Call *move* at once, and every ten minutes: clients come."""
     while True:
-        await sleep(clock, pause)
         await asyncio.to_thread(move)
-        pause = _EVERY
+        await sleep(clock, _EVERY)
