@@ -21,6 +21,12 @@ async def sync(client: Client, **query: str) -> Response:
     return await client.request("GET", "/sync", query=query)
 
 
+async def upload_filter(client: Client) -> str:
+    """Upload a filter that leaves nothing out, and return its ID."""
+    uploaded = await client.call("POST", f"/user/{client.user_id}/filter", {})
+    return str(uploaded["filter_id"])
+
+
 @pytest.mark.parametrize(
     ("query", "error"),
     [
@@ -154,8 +160,7 @@ async def test_a_device_that_logs_out_while_its_filter_is_read(
 ) -> None:
     """No poll begins for a device that is gone before there is one: it is refused at once."""
     directory = server.lamplighter.directory
-    path = f"/user/{dora.user_id}/filter"
-    filter_id = (await dora.call("POST", path, {}))["filter_id"]
+    filter_id = await upload_filter(dora)
     read = directory.filter
 
     async def slowly(user_id: UserId, filter_id: str) -> Json:
@@ -174,8 +179,7 @@ async def test_a_client_that_goes_while_its_filter_is_read(
 ) -> None:
     """No poll begins for a client that is gone: its user does not come online by it."""
     directory = server.lamplighter.directory
-    path = f"/user/{dora.user_id}/filter"
-    filter_id = (await dora.call("POST", path, {}))["filter_id"]
+    filter_id = await upload_filter(dora)
     read, is_reading, goes = directory.filter, asyncio.Event(), asyncio.Event()
 
     async def slowly(user_id: UserId, filter_id: str) -> Json:
