@@ -170,6 +170,12 @@ class Hearing(Protocol):
     def memberships_in(self, news: bytes, /) -> Sequence[MembershipChange]:
         """Return who has joined and left by what a node has given to `Spread`."""
 
+    async def kept(self) -> Sequence[bytes]:
+        """Return the news that are kept, told or not, in their order.
+
+        Raises `StorageUnavailable`.
+        """
+
     async def stream_lost(self) -> None:
         """Catch up: the stream has lost what was told last, and other nodes may have heard it.
 

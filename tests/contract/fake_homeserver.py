@@ -122,6 +122,9 @@ class FakeHomeserver:
     def join_cluster(self, way: WayToNodes) -> None:
         """Nobody else uses it."""
 
+    async def kept(self) -> Sequence[bytes]:
+        raise NotImplementedError
+
     async def stream_lost(self) -> None:
         raise NotImplementedError
 

@@ -37,8 +37,6 @@ ROOMS: Final = (RoomId("!one:demo"), RoomId("!two:demo"))
 
 #: A client that polls for so long has come to a node that lives.
 _HAS_COME: Final = 15_000
-#: A node knows what has ended by a leave so long after it: then all have saved it.
-_SAVED_AFTER: Final = 62_000
 _TOLD_AGAIN: Final = timedelta(seconds=20)
 #: A write that was not told is told by another node once it is so old.
 _UNTOLD: Final = timedelta(seconds=1)
@@ -155,9 +153,6 @@ class RandomCluster(Cluster):
         self._puts: dict[UserId, list[_Put]] = {user_id: [] for user_id in PEOPLE}
         #: What the log has lost is told again by then.
         self._agree_from = Timestamp(0)
-        self._started: list[Timestamp] = []
-        #: When the log has lost its data.
-        self._lost: list[Timestamp] = []
         self.persons = {it: Person(it, self, Random(self._random.random())) for it in PEOPLE}
         self._lives = [asyncio.ensure_future(it.live()) for it in self.persons.values()]
         self.problems: list[str] = []
@@ -179,7 +174,6 @@ class RandomCluster(Cluster):
                 since.pop((write.room_id, write.user_id), None)
         for (room_id, user_id), written in since.items():
             rooms.joined(room_id, user_id, at_time(Timestamp(written + 1)))
-        self._started.append(self.clock.now())
         self._hearing[name] = _Hearing(len(self._writes))
         return rooms
 
@@ -188,6 +182,9 @@ class RandomCluster(Cluster):
         if write.room_id is None:
             return ()
         return [MembershipChange(write.room_id, write.user_id, joined=write.joined)]
+
+    def kept(self) -> Sequence[bytes]:
+        return [msgspec.msgpack.encode(it) for it in self._writes]
 
     def hear(self, name: str, news: bytes) -> None:
         write, hearing = msgspec.msgpack.decode(news, type=Write), self._hearing[name]
@@ -275,7 +272,6 @@ class RandomCluster(Cluster):
         """
         before, self.server.way = self.server.way, Way.CLOSED
         self._agree_from = after(self.clock.now(), _TOLD_AGAIN)
-        self._lost.append(self.clock.now())
         self.server.lose_data()
         self.server.set_clock_back(timedelta(seconds=set_back_by))
         await self.passes(takes)
@@ -461,24 +457,11 @@ class RandomCluster(Cluster):
             state = roster.get(user_id)
             truth, shown = (state.state, state.status_msg), person.believes.get(user_id)
             if not self.share(person.user_id, user_id):
-                if self._is_forgotten(person.user_id, user_id):
-                    continue
                 truth = (Presence.OFFLINE, None)
             if truth[0] == Presence.OFFLINE:
                 truth, shown = (Presence.OFFLINE, None), (shown[0], None) if shown else None
             if (shown or (Presence.OFFLINE, None)) != truth:
                 yield f"{person.user_id} believes {shown} of {user_id}, who is {truth}"
-
-    def _is_forgotten(self, one: UserId, other: UserId) -> bool:
-        """Tell whether a node that has started may not know of the end of visibility.
-
-        Nodes save what has ended once a minute, and the log may have lost it.
-        """
-        parted = self._parted.get(frozenset((one, other)), Timestamp(0))
-        return any(
-            0 <= it - parted <= _SAVED_AFTER and any(parted <= lost <= it for lost in self._lost)
-            for it in self._started
-        )
 
     async def end(self) -> None:
         """End everything."""

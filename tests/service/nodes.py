@@ -112,6 +112,9 @@ class _Hearing:
     def heard(self, _position: StreamPosition, news: bytes) -> None:
         self.cluster.hear(self.name, news)
 
+    async def kept(self) -> Sequence[bytes]:
+        return self.cluster.kept()
+
     async def stream_lost(self) -> None:
         self.cluster.stream_lost(self.name)
 
@@ -150,6 +153,10 @@ class Cluster:
         """Let the homeserver at a node learn that the stream has lost what was told last."""
         self.told_of_loss.append(name)
 
+    def kept(self) -> Sequence[bytes]:
+        """Return what the homeserver keeps of what its nodes have written."""
+        return ()
+
     def memberships_in(self, news: bytes) -> Sequence[MembershipChange]:
         """Return who has joined and left by what the homeserver of some node has written."""
         return ()
@@ -187,7 +194,7 @@ class Cluster:
         saved = with_recent(await self.store.load(), recent)
         core = Core(self.settings, ports, self.rooms(name), saved)
         await core.memory.restore()
-        core.resuming.resume(news_of(recent), ended_of(recent))
+        await core.resuming.resume(news_of(recent), ended_of(recent))
         core.router.adopt(core.router.prepare())
         stream = core.stream
         assert isinstance(stream, SharedStream)

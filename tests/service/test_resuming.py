@@ -29,6 +29,8 @@ class OneRoom(Cluster):
         self.stored: dict[UserId, Timestamp] = {}
         #: What a node hears of what is stored, when the log has lost its data.
         self.unheard: list[bytes] = []
+        #: What the homeserver keeps of what was written.
+        self.written: list[bytes] = []
 
     def rooms(self, name: str) -> SharedRooms:
         rooms = SharedRooms(lambda _room_id: True, None)
@@ -38,6 +40,9 @@ class OneRoom(Cluster):
 
     def memberships_in(self, news: bytes) -> Sequence[MembershipChange]:
         return [msgspec.msgpack.decode(news, type=MembershipChange)]
+
+    def kept(self) -> Sequence[bytes]:
+        return self.written
 
     def stream_lost(self, name: str) -> None:
         for news in self.unheard:
@@ -54,7 +59,9 @@ class OneRoom(Cluster):
         self.stored.pop(user_id, None)
         if joined:
             self.stored[user_id] = self.clock.now()
-        return msgspec.msgpack.encode(MembershipChange(LOBBY, user_id, joined))
+        news = msgspec.msgpack.encode(MembershipChange(LOBBY, user_id, joined))
+        self.written.append(news)
+        return news
 
     async def move(self, user_id: UserId, *, joined: bool) -> None:
         """Let a user join or leave, and every node hear it."""
@@ -200,3 +207,42 @@ async def test_a_node_that_comes_late_to_a_log_that_was_lost(cluster: OneRoom) -
     b.log.way = Way.OPEN
     await cluster.passes(6)
     assert await told(b, ALICE, between) == await told(a, ALICE, between) == {BOB: "online"}
+
+
+async def test_a_start_after_the_log_was_lost(cluster: OneRoom) -> None:
+    """A node that starts shortly after the log has lost its data tells clients of leaves, and of
+    joins, that the log told before.
+    """
+    for user_id in (ALICE, BOB):
+        await cluster.move(user_id, joined=True)
+    before = await token(cluster.nodes["a"], ALICE)
+    await cluster.move(BOB, joined=False)
+    await cluster.move(CHARLIE, joined=True)
+    cluster.server.lose_data()
+    await cluster.passes(6)
+    node = await cluster.start("b")
+    await cluster.passes(3)
+    assert await told(node, ALICE, before) == {BOB: "offline", CHARLIE: "online"}
+    assert await told(node, BOB, before) == {ALICE: "offline"}
+    assert await told(node, ALICE, node.core.feed.position) == {}
+
+
+@pytest.mark.parametrize("joined", [True, False], ids=["join", "leave"])
+async def test_a_start_before_the_log_was_lost(cluster: OneRoom, joined: bool) -> None:
+    """What is stored before the start of a node, and told after it in what the log loses, is told
+    to clients there: they come with tokens from before it.
+    """
+    a = cluster.nodes["a"]
+    await cluster.move(ALICE, joined=True)
+    if not joined:
+        await cluster.move(BOB, joined=True)
+    await cluster.passes(120)
+    cluster.write(BOB, joined=joined)
+    b = await cluster.start("b")
+    await cluster.passes(1)
+    a.set(CHARLIE, "between")
+    await cluster.passes(1)
+    before = await token(a, ALICE)
+    cluster.server.lose_data()
+    await cluster.passes(6)
+    assert await told(b, ALICE, before) == {BOB: "online" if joined else "offline"}

@@ -249,7 +249,7 @@ async def _core(
     saved, news, ended = await node.caught_up(await ports.store.load())
     members = await homeserver.membership.members()
     core = await wire_presence(config, ports, members, [recorder] if recorder else [], saved)
-    core.resuming.resume(news, ended)
+    await core.resuming.resume(news, ended)
     homeserver.listen(node.wire(core, ports))
     if recorder is not None:
         recorder.begin(members, core.roster.known(), ())

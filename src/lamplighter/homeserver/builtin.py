@@ -79,6 +79,9 @@ class BuiltInHomeserver:
         """
         self.directory.heard(position, news)
 
+    async def kept(self) -> Sequence[bytes]:
+        return await self.directory.kept_news()
+
     async def stream_lost(self) -> None:
         await self.directory.hear_stored()
 

@@ -251,7 +251,12 @@ class Core:
             self.unsettled,
         )
         self.resuming = Resuming(
-            self.rooms, self.memberships, ports.hearing, self.stream.position, ports.clock.now()
+            self.rooms,
+            self.memberships,
+            ports.hearing,
+            self.stream.position,
+            ports.clock.now(),
+            is_log_incomplete=bool(self.stream.unsure),
         )
         self.swap = ModuleSwap(
             stream=self.stream,

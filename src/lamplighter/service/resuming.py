@@ -12,6 +12,9 @@ So node b goes through what the log has told shortly before its start, the newes
 who was in a room when somebody left it. Whoever has left is told of, and whoever has joined counts
 as new from the start on. What was stored before the start, and is told a moment after it, counts
 from where it is told. A client may be told again what it knows.
+
+Where the log has lost its data, it may have told what a node has from the start on, and may tell it
+never again. Then the node goes through what the database has kept of it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -44,27 +47,26 @@ class Resuming:
     position: StreamPosition
     #: When the node starts, by the clock of all nodes.
     now: Timestamp
+    #: Whether the log has lost its data, or has begun, shortly before the start.
+    is_log_incomplete: bool
     _until: StreamPosition = field(init=False)
 
     def __post_init__(self) -> None:
         self._begin(self.position, self.now)
 
-    def resume(self, news: Sequence[bytes], ended: Sequence[VisibilityEnded]) -> None:
+    async def resume(self, news: Sequence[bytes], ended: Sequence[VisibilityEnded]) -> None:
         """Take in what the log has told lately, before anybody is answered.
 
         A join is dated by the clock of the nodes. Where that was set back meanwhile, a join would
         be later than all that is told next, and no token would come before it.
+
+        Raises `StorageUnavailable`.
         """
         self.rooms.date_back(self.position)
         for entry in ended:
             self.memberships.ends.ended(self.position, entry)
-        changes = [change for told in news for change in self._read(told)]
-        for change, others in self._leaves(changes):
-            self.memberships.left_before(Left(change.room_id, change.user_id), others)
-        for change in changes:
-            if change.joined and self._is_known(change):
-                joined = Joined(change.room_id, change.user_id)
-                self.memberships.joined_before(self.position, joined)
+        kept = await self._kept() if self.is_log_incomplete else ()
+        self._go_through(self.position, kept or news)
 
     def heard(self, position: StreamPosition, news: bytes) -> None:
         """Take in what is told at *position*, and let the homeserver hear it."""
@@ -77,9 +79,13 @@ class Resuming:
         """Hear what is stored and unheard: the log has lost its data, and begins at *position*.
 
         As at a start, other nodes may have heard it later, or not yet, and have given tokens before
-        that. So it counts from where the log tells it. Raises `StorageUnavailable`.
+        that. So it counts from where the log tells it. What was to be told a moment after the start
+        may have been told in what is lost. Raises `StorageUnavailable`.
         """
+        has_just_begun = position <= self._until
         self._begin(position, now)
+        if has_just_begun:
+            self._go_through(position, await self._kept())
         if self.hearing is not None:
             await self.hearing.stream_lost()
 
@@ -87,6 +93,19 @@ class Resuming:
         """Expect to be told what is stored by *now*; this node goes on at *position*."""
         since = max(now, instant_of(position))
         self._until = at_time(after(since, _TOLD_WITHIN))
+
+    async def _kept(self) -> Sequence[bytes]:
+        return () if self.hearing is None else await self.hearing.kept()
+
+    def _go_through(self, position: StreamPosition, news: Sequence[bytes]) -> None:
+        """Take in *news*, which are in their order and in the index, at *position*."""
+        changes = [change for told in news for change in self._read(told)]
+        for change, others in self._leaves(changes):
+            self.memberships.left_before(Left(change.room_id, change.user_id), others)
+        for change in changes:
+            if change.joined and self._is_known(change):
+                joined = Joined(change.room_id, change.user_id)
+                self.memberships.joined_before(position, joined)
 
     def _take_in(self, position: StreamPosition, news: bytes) -> None:
         for change in filter(self._is_known, self._read(news)):

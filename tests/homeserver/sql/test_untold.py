@@ -89,6 +89,19 @@ async def test_the_stream_is_lost(cluster: NodesOfOne) -> None:
     assert [it.user_id for it in other.recorder.memberships] == [ALICE, ALICE]
 
 
+async def test_what_is_kept(cluster: NodesOfOne) -> None:
+    """Every node can read what was written lately, told or not, in its order."""
+    writer, other = cluster.nodes
+    await writer.directory.create_room(ALICE, NewRoom("public_chat"))
+    writer.is_cut = True
+    with pytest.raises(Untold):
+        await writer.directory.create_room(BOB, NewRoom("public_chat"))
+    kept = await other.homeserver.kept()
+    assert kept == await writer.homeserver.kept()
+    members = [other.homeserver.memberships_in(it) for it in kept]
+    assert [it.user_id for changes in members for it in changes] == [ALICE, BOB]
+
+
 async def test_the_stream_is_lost_and_the_news_are_gone(
     cluster: NodesOfOne, database: Database
 ) -> None:

@@ -99,6 +99,7 @@ class SqlDirectory:
         self.heard = ledger.heard
         self.tell_untold = ledger.tell_untold
         self.hear_stored = ledger.hear_stored
+        self.kept_news = ledger.kept_news
         self.finish_deactivations = accounts.finish_deactivations
 
     def _read_rooms(self, ledger: Ledger) -> None:

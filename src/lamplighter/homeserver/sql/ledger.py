@@ -148,6 +148,13 @@ class Ledger:
         if self._untold is not None:
             await self._untold.look()
 
+    async def kept_news(self) -> Sequence[bytes]:
+        """Return the news that are stored, told or not, in their order; a single node has none.
+
+        Raises `StorageUnavailable`.
+        """
+        return () if self._untold is None else await self._untold.kept()
+
     async def hear_stored(self) -> None:
         """Hear what is stored and was not heard, if this is one of many nodes.
 

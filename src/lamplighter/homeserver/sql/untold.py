@@ -25,6 +25,7 @@ _CLEARED_EVERY: Final = timedelta(minutes=1)
 _AT_A_TIME: Final = 100
 
 _UNHEARD: Final = "SELECT payload FROM news WHERE position > $1 ORDER BY position"
+_KEPT_NEWS: Final = Statement("SELECT payload FROM news ORDER BY position")
 _STORED: Final = Statement("SELECT position FROM stream")
 _UNTOLD: Final = """
 SELECT position, payload FROM news WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3
@@ -57,6 +58,11 @@ class UntoldNews:
     async def unheard(self) -> Sequence[bytes]:
         """Return all that is stored and unheard, in its order; raise `StorageUnavailable`."""
         rows = await self._database.fetch(Statement(_UNHEARD, (self._nodes.heard,)))
+        return [payload for (payload,) in rows]
+
+    async def kept(self) -> Sequence[bytes]:
+        """Return all that is stored, told or not, in its order; raise `StorageUnavailable`."""
+        rows = await self._database.fetch(_KEPT_NEWS)
         return [payload for (payload,) in rows]
 
     async def _tell(self) -> None:

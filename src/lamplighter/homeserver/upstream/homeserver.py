@@ -118,6 +118,9 @@ class UpstreamHomeserver:
     def heard(self, _position: StreamPosition, news: bytes) -> None:
         self._findings.heard(news)
 
+    async def kept(self) -> Sequence[bytes]:
+        return ()  # what nodes find out is told, and kept nowhere
+
     async def stream_lost(self) -> None:
         # As after a start: nobody is answered by what is known before the homeserver was asked.
         self.identity.forget_everybody()
