@@ -55,6 +55,9 @@ class ChaosCluster:
         self.blackouts: list[float] = []
         self.darknesses: list[float] = []
         self.freezes: list[Freeze] = []
+        self.kills: list[float] = []
+        #: When PostgreSQL was away.
+        self.outages: list[tuple[float, float]] = []
         self._ready: set[str] = set()
         self.nodes: dict[str, ServerProcess] = {}
         self.links: dict[str, Link] = {}
@@ -140,8 +143,11 @@ class ChaosCluster:
         where = name if what in ("kill", "stop", "freeze", "cut", "hold") else ""
         self._diary.note(f"{what} {where} {lasts}")
         node, link = self.nodes[name], self.links[name]
-        if what in ("kill", "stop"):
-            self._signal(node, signal.SIGKILL if what == "kill" else signal.SIGTERM)
+        if what == "kill":
+            self.kills.append(instant())
+            self._signal(node, signal.SIGKILL)
+        elif what == "stop":
+            self._signal(node, signal.SIGTERM)
         elif what == "freeze":
             began = instant()
             self._signal(node, signal.SIGSTOP)
@@ -153,9 +159,11 @@ class ChaosCluster:
             await pause(lasts)
             link.heal()
         elif what == "postgres":
+            began = instant()
             await asyncio.to_thread(self._postgres.stop)
             await pause(lasts)
             await asyncio.to_thread(self._postgres.start)
+            self.outages.append((began, instant()))
         else:
             await self._disturb_valkey(what, lasts)
         self._diary.note(f"{what} {where} is over")

@@ -30,6 +30,8 @@ _PROMPT: Final = 1.0
 #: A node that was frozen finds out within so many seconds what it has missed, or that it has no
 #: lease; the way of the answer is in it.
 _THAWS: Final = 1.0
+#: A node saves within so many seconds whom modules show at it; until then only that node knows.
+_SAVES: Final = 2.0
 #: How much more time the oracle allows for each second by which this process is late.
 _FOR_LATENESS: Final = 3
 _NOT_SHOWN: Final = Shown("offline", 0)
@@ -70,6 +72,10 @@ class Oracle:
     #: When no node was there any more that was ready.
     darknesses: Sequence[float] = ()
     freezes: Sequence[Freeze] = ()
+    #: When a node was killed.
+    kills: Sequence[float] = ()
+    #: When PostgreSQL was away, from the beginning to the end.
+    outages: Sequence[tuple[float, float]] = ()
     people: dict[UserId, Person] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     #: Since when nothing fails, and all nodes are ready; infinity while something may fail.
@@ -153,14 +159,28 @@ class Oracle:
         Nodes save once a minute whom a viewer does not see any more. In a blackout that is lost
         with the log and the memory of all nodes, more than the cluster promises to survive.
         Whomever the viewer may see is told anew after it. If all nodes end, and no data of the log
-        are lost, only the nodes' memory of whom modules have shown is.
+        are lost, only the nodes' memory of whom modules have shown is. If one node is killed, so is
+        its memory of whom modules have shown just before, which it has not saved.
         """
         now, learned = instant(), viewer.learned.get(user.user_id, inf)
         if SightOf.NOTHING not in self.sight.between(viewer.user_id, user.user_id, now, now):
             return False
         if self.sight.was_by_rule(viewer.user_id, user.user_id, learned - self.allowance):
-            return any(learned < at for at in (*self.blackouts, *self.darknesses))
+            lost = (*self.blackouts, *self.darknesses)
+            return any(learned < at for at in lost) or self._is_unsaved(learned)
         return any(learned < at for at in self.blackouts)
+
+    def _is_unsaved(self, learned: float) -> bool:
+        """Tell whether a node was killed before it could save what a client *learned*."""
+        time = _SAVES + _FOR_LATENESS * self.lateness.seconds
+        return any(
+            learned <= killed
+            and (
+                killed - learned < time
+                or any(began < killed and learned < ended + time for began, ended in self.outages)
+            )
+            for killed in self.kills
+        )
 
     def _mistake(self, viewer: Person, user: Person, shown: Shown, start: float, end: float) -> str:
         """Return why it is wrong to show this, if it is."""

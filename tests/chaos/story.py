@@ -61,6 +61,8 @@ class Story:
             cluster.blackouts,
             cluster.darknesses,
             cluster.freezes,
+            cluster.kills,
+            cluster.outages,
         )
         self._rooms: list[RoomId] = []
         self._lives: list[Life] = []

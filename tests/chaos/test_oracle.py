@@ -281,3 +281,22 @@ async def test_no_node_is_left(world: World) -> None:
     world.oracle.sight.rule.may_be(world.now - 60, {Rule(1, {ALICE: {BOB}}, {})})
     world.oracle.sight.rule.may_be(world.now - 10, {Rule(2, {}, {})})
     assert world.shows(ONLINE) == []
+
+
+@pytest.mark.parametrize(
+    ("killed", "outage", "mistakes"),
+    [(28.5, (), 0), (27.0, (), 1), (31.0, (), 1), (20.0, (31, 22), 0), (20.0, (40, 33), 1)],
+    ids=["at once", "later", "before", "unsaved", "saved"],
+)
+async def test_a_node_is_killed(
+    world: World, killed: float, outage: tuple[float, float] | tuple[()], mistakes: int
+) -> None:
+    """Where a node is killed before it can save whom the rule has shown, a client may go on to show
+    that user.
+    """
+    world.oracle.kills = [world.now - killed]
+    world.oracle.outages = [(world.now - outage[0], world.now - outage[1])] if outage else []
+    world.alice.learned = {BOB: world.now - 30}
+    world.oracle.sight.rule.may_be(world.now - 60, {Rule(1, {ALICE: {BOB}}, {})})
+    world.oracle.sight.rule.may_be(world.now - 10, {Rule(2, {}, {})})
+    assert len(world.shows(ONLINE)) == mistakes

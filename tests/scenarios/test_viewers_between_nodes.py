@@ -239,8 +239,6 @@ async def test_somebody_who_went_offline_meanwhile(land: Land) -> None:
     await land.alice_polls("b")
     await land.bob("logs out")
     land.modules["a"].names = set()
-    await land.alice_polls("b")
-    assert land.believes[BOB] == ("online", None)
     await land.passes(60)
     await land.alice_polls("b")
     assert land.believes[BOB] == ("offline", None)
@@ -276,4 +274,41 @@ async def test_a_node_that_starts_afterwards(land: Land) -> None:
     await land.begin_one("c")
     await land.passes(1)
     await land.alice_polls("c")
+    assert land.believes[BOB] == ("offline", None)
+
+
+@pytest.mark.parametrize("is_there_at_once", [True, False], ids=["at once", "later"])
+@pytest.mark.parametrize("way", ["names", "answers otherwise"])
+async def test_a_node_that_has_died(land: Land, is_there_at_once: bool, way: str) -> None:
+    """A user whom modules named for a viewer at a node that has died since, and do not name at
+    another, is hidden there, whether the viewer comes before that node has noticed the death or
+    after it; so it is if the viewer was at both nodes at the same time.
+    """
+    land.modules["a"].names = {BOB}
+    if way == "answers otherwise":
+        await land.alice_polls("b")
+    await land.alice_polls("a")
+    assert land.believes[BOB] == ("online", None)
+    await land.passes(2)
+    land.kill("a")
+    if is_there_at_once:
+        await land.alice_polls("b")
+    await land.passes(7)
+    await land.alice_polls("b")
+    assert land.believes[BOB] == ("offline", None)
+
+
+async def test_a_node_that_has_died_while_the_database_was_away(land: Land) -> None:
+    """So it is once the database is there again, if it is away when the node dies."""
+    land.modules["a"].names = {BOB}
+    await land.alice_polls("a")
+    await land.passes(2)
+    land.visibility.answers = False
+    land.kill("a")
+    await land.passes(7)
+    await land.alice_polls("b")
+    assert land.believes[BOB] == ("online", None)
+    land.visibility.answers = True
+    await land.passes(3)
+    await land.alice_polls("b")
     assert land.believes[BOB] == ("offline", None)

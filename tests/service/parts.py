@@ -114,8 +114,12 @@ class FakeVisibilityStore:
         self.contents: dict[UserId, bytes] = {}
         self.saves = 0
         self.works = True
+        #: Whether all that was saved can be read.
+        self.answers = True
 
     async def load(self) -> Mapping[UserId, bytes]:
+        if not self.answers:
+            raise StorageUnavailable("the database is away")
         return self.contents
 
     async def of(self, viewer: UserId) -> bytes | None:

@@ -122,19 +122,37 @@ class ModuleInterests:
         ended_all = bool(saw_all) and not unconfirmed_all
         return NoLongerNamed(missing - unconfirmed.keys(), ended_all, is_stale)
 
-    def restore(self, viewer: UserId, interest: Interest) -> None:
-        """Add an answer from before a restart, or of another node, for comparison with the next.
+    def restore(self, viewer: UserId, interest: Interest) -> NoLongerNamed:
+        """Compare an answer from before a restart, or of another node, with the one in use.
 
-        It adds to a forgotten one; where an answer is in use, nothing is compared with this one.
+        Where none is, it adds to the forgotten one, with which the next is compared.
         """
-        if viewer in self._cached:
-            return
+        if (cached := self._cached.get(viewer)) is not None:
+            return self._compare(cached, interest)
         nothing = _Cached(Interest({}), Timestamp(0), {}, None, {}, ())
         forgotten = self._forgotten.setdefault(viewer, nothing)
         before = forgotten.interest
         all_users = dict.fromkeys((*before.all_users, *interest.all_users))
         named = {**interest.named, **before.named}
         forgotten.interest = Interest(named, tuple(all_users), before.lost)
+        return NoLongerNamed(frozenset())
+
+    def _compare(self, cached: _Cached, other: Interest) -> NoLongerNamed:
+        """Return whom *other* names, and the answer in use does not; lost answers end nothing."""
+        lost = cached.interest.lost
+        missing = {it: other.named[it] for it in other.named.keys() - cached.interest.named.keys()}
+        unconfirmed = {
+            it: modules
+            for it, modules in missing.items()
+            if any(module.name in lost for module in modules)
+        }
+        cached.unconfirmed = {**unconfirmed, **cached.unconfirmed}
+        saw_all = other.all_users if not cached.all_users() else ()
+        lost_all = tuple(it for it in saw_all if it.module in lost)
+        cached.unconfirmed_all = (*cached.unconfirmed_all, *lost_all)
+        ended_all = bool(saw_all) and not lost_all
+        ended = missing.keys() - unconfirmed.keys()
+        return NoLongerNamed(ended, ended_all, is_stale=True)
 
     def last(self, viewer: UserId) -> Interest | None:
         """Return the answer with which the next one will be compared."""

@@ -7,6 +7,8 @@ adapter: the store, the stream and the way to other servers are handed in.
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 
 from lamplighter.clock import Clock
 from lamplighter.cluster.entries import (
@@ -93,6 +95,10 @@ from lamplighter.service.witness import Witness, Witnesses
 __all__ = ["Core", "CorePorts"]
 
 
+#: How often a node saves what has changed of whom viewers see: only it knows until then.
+_NODES_SHARE: Final = timedelta(seconds=1)
+
+
 @dataclass(frozen=True, slots=True)
 class CorePorts:
     """The ports, and the settings of the process, that the core needs."""
@@ -135,6 +141,7 @@ class Core:
         self.settings, self.rooms = settings, rooms
         self.sizes = RoomSizes(None) if sizes is None else sizes
         self._clock, self._background = ports.clock, ports.background
+        self._sharing: asyncio.Task[None] | None = None
         #: Hears the steps of a reload on all nodes of a cluster.
         self.hear_reload: Callable[[StreamPosition, ReloadEntry], None] = _nothing
         self.subscribers = Subscribers(ports.clock, ports.metrics, settings.module_timeout)
@@ -187,7 +194,9 @@ class Core:
             module_timeout=self.settings.module_timeout,
             witness=self.witnesses,
         )
-        self.memory = VisibilityMemory(ports.visibility, self.endings, self.interests)
+        self.memory = VisibilityMemory(
+            ports.visibility, self.endings, self.interests, node=ports.node
+        )
         self.snapshots = Snapshots(self.feed, self.views)
         self.shadows = ShadowModules(
             server_name=self.settings.server_name,
@@ -351,6 +360,8 @@ class Core:
         every(self.settings.housekeeping, self._keep_house)
         every(self.settings.interest_check, self._refresh_interests)
         every(self.connections.lingering, self.connections.sweep)
+        if not self.stream.is_current:
+            every(_NODES_SHARE, self._share_visibility)
         told = self.federated.recently_told(self._clock.now())
         self._background.run(self.reminders.remind(told))
         self.intake.schedule()
@@ -379,7 +390,18 @@ class Core:
     def _keep_house(self) -> None:
         self.witnesses.away(self.feed.sweep())
         self._background.run(self.keeper.save_unannounced())
-        self._background.run(self.memory.save())
+        if self.stream.is_current:
+            self._background.run(self._save_and_recall())
+
+    def _share_visibility(self) -> None:
+        if self._sharing is None or self._sharing.done():
+            self._sharing = self._background.run(self._save_and_recall())
+
+    async def _save_and_recall(self) -> None:
+        """Save whom viewers see, for other nodes; find out what is known of a node that ended."""
+        for named_elsewhere in (await self.memory.save(), await self.memory.recall_all()):
+            for viewer, unnamed in named_elsewhere.items():
+                await self.views.end_unnamed(viewer, unnamed)
 
     def _refresh_interests(self) -> None:
         """Ask the modules anew for viewers who wait; the others are answered from scratch."""

@@ -77,6 +77,7 @@ class NodeCore:
                 background,
                 core.settings.rules.timers.federation_timeout,
             ),
+            core.memory,
         )
         heard_events = HeardEvents(
             core.deliverer,

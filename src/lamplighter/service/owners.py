@@ -40,6 +40,7 @@ from lamplighter.service.node_messages import NodeMessages
 from lamplighter.service.owned_users import OwnedUsers
 from lamplighter.service.publisher import Publisher
 from lamplighter.service.resuming import Resuming
+from lamplighter.service.visibility_memory import VisibilityMemory
 from lamplighter.service.waiting_events import WaitingEvents
 
 __all__ = ["Owners"]
@@ -68,9 +69,12 @@ class Owners:
     resuming: Resuming
     ends: VisibilityEnds
     destinations: Destinations
+    memory: VisibilityMemory
     _lease: Lease | None = field(init=False, default=None)
     _owners: dict[PartitionId, Lease] = field(init=False, default_factory=dict)
     _held: set[PartitionId] = field(init=False, default_factory=set)
+    #: The leases that live, by the last renewals.
+    _lived: AbstractSet[Lease] = field(init=False, default=frozenset())
     #: The leases that this node has heard of, and that did not live at the last renewal.
     _missing: AbstractSet[Lease] = field(init=False, default=frozenset())
 
@@ -169,11 +173,14 @@ class Owners:
             self.messages.send(by, EventTaken(message.number, Outcome.ELSEWHERE))
 
     def living(self, leases: AbstractSet[Lease]) -> None:
-        missing = (self.users.leases() | self.waiting.leases()) - leases
+        missing = (self.users.leases() | self.waiting.leases() | self._lived) - leases
         # One answer of the log may be older than a lease of which this node has heard already.
         dead, self._missing = missing & self._missing, missing
         self.users.died(dead)
         self.waiting.say_again(dead, self._other_owner)
+        if dead & self._lived:
+            self.memory.node_ended()
+        self._lived = (self._lived | leases) - dead
 
     async def log_lost(self) -> Entry:
         with _as_unavailable():

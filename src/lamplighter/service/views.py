@@ -20,7 +20,7 @@ from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.routing.plan import Planner, Route, Routes, VisibleStates
 from lamplighter.routing.router import Inquiry, ModuleRouter
-from lamplighter.routing.visibility import ModuleInterests
+from lamplighter.routing.visibility import ModuleInterests, NoLongerNamed
 from lamplighter.service.deliverer import Deliverer
 from lamplighter.service.endings import VisibilityEnds
 from lamplighter.service.roster import KnownUser, Roster
@@ -260,9 +260,13 @@ class Views:
         if not knew or self.interests.names_anybody_since(viewer, position):
             self.feed.outdate(viewer)
         if unnamed:
-            known = (UserId(it.user_id) for it in self.roster.known())
-            users = {*known} if unnamed.all_users else unnamed.users
-            await self.ends.shown_no_more(viewer, users, is_stale=unnamed.is_stale)
+            await self.end_unnamed(viewer, unnamed)
+
+    async def end_unnamed(self, viewer: UserId, unnamed: NoLongerNamed) -> None:
+        """Have all nodes note the end for *viewer* of those whom modules do not name any more."""
+        known = (UserId(it.user_id) for it in self.roster.known())
+        users = {*known} if unnamed.all_users else unnamed.users
+        await self.ends.shown_no_more(viewer, users, is_stale=unnamed.is_stale)
 
     async def _found(self, viewer: UserId, scope: Scope, outbox: Outbox) -> "_Found":
         """Find out who is in question, how they are, and what modules send of them."""

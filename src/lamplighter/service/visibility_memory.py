@@ -8,7 +8,8 @@ counted are compared with those that the configuration lets count now.
 Several nodes save what they know of one viewer. Each adds the ends that it knows to those that are
 saved, and says whom modules name only if it has asked the modules since it saved last. A viewer who
 returns after a while may have been at another node before: then what is saved of the viewer is
-looked up.
+looked up. When a node has ended, nobody else knows whom modules have named there: then the others
+look up all that is saved.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -18,12 +19,13 @@ from typing import Final, Protocol, TypeAlias
 import msgspec
 import structlog
 
+from lamplighter.clock import next_turn
 from lamplighter.delivery.endings import Endings
 from lamplighter.errors import StorageUnavailable
 from lamplighter.ids import RoomId, StreamEpoch, StreamPosition, UserId
 from lamplighter.routing.counting import Counting, CountingRooms
 from lamplighter.routing.reasons import AllUsers, Module
-from lamplighter.routing.visibility import Interest, ModuleInterests
+from lamplighter.routing.visibility import Interest, ModuleInterests, NoLongerNamed
 
 __all__ = ["MOST_SAVED", "VisibilityMemory", "VisibilityStore"]
 
@@ -34,6 +36,8 @@ _log = structlog.get_logger(__name__)
 MOST_SAVED: Final = 200_000
 #: Of one viewer so many ends are saved, the newest.
 _MOST_ENDED: Final = 10_000
+#: So many viewers are recalled without a pause.
+_AT_A_TIME: Final = 500
 #: The ID, in the place of a viewer's, under which the rooms are saved; no user has it.
 _ROOMS: Final = UserId("")
 #: The ID under which the epoch is saved.
@@ -69,6 +73,8 @@ class _Content(msgspec.Struct, omit_defaults=True):
     ended: dict[UserId, StreamPosition] = {}
     named: dict[UserId, tuple[str, ...]] = {}
     all_users: tuple[str, ...] = ()
+    #: The mark of the node at which they named these.
+    by: str = ""
 
 
 _CONTENT: Final = msgspec.json.Decoder(_Content)
@@ -83,8 +89,11 @@ class VisibilityMemory:
         endings: Endings,
         interests: ModuleInterests,
         most: int = MOST_SAVED,
+        *,
+        node: str = "",
     ) -> None:
-        """Keep *most* pairs of viewer and named user."""
+        """Keep *most* pairs of viewer and named user; *node* is the mark of this node."""
+        self._node = node
         self._store = store
         self._endings = endings
         self._interests = interests
@@ -100,6 +109,9 @@ class VisibilityMemory:
         self._unsaved: set[UserId] = set()
         #: Those of them for whom this node has asked the modules.
         self._asked: set[UserId] = set()
+        self._is_failing = False
+        #: Whether a node has ended, and it was not looked up yet whom modules named there.
+        self._has_node_ended = False
 
     async def restore(self) -> CountingRooms | None:
         """Take in what was saved; return which rooms counted, None where that was never saved.
@@ -130,6 +142,32 @@ class VisibilityMemory:
         if kept is not None:
             self._interests.restore(viewer, _interest(_CONTENT.decode(kept)))
 
+    def node_ended(self) -> None:
+        """Learn that a node has ended, this one or another: `recall_all` is to be called."""
+        self._has_node_ended = True
+
+    async def recall_all(self) -> Mapping[UserId, NoLongerNamed]:
+        """Take in whom modules have named at a node that has ended, as far as that is saved.
+
+        Return, by viewer, whom they do not name here; nobody where no node has ended. Where the
+        database is away, the next call does it.
+        """
+        if not self._has_node_ended:
+            return {}
+        self._has_node_ended = False
+        try:
+            saved = await self._store.load()
+        except StorageUnavailable:
+            self._has_node_ended = True
+            return {}
+        found = {}
+        for number, (viewer, text) in enumerate(saved.items(), 1):
+            if number % _AT_A_TIME == 0:
+                await next_turn()
+            if viewer not in (_ROOMS, _EPOCH) and (unnamed := self._compare(viewer, text)):
+                found[viewer] = unnamed
+        return found
+
     async def begin_epoch(self, epoch: StreamEpoch) -> None:
         """Save the epoch of the tokens from now on, unless another node has just saved one.
 
@@ -149,16 +187,23 @@ class VisibilityMemory:
             self._crossed[room_id] = before.next(counts=counts, position=position)
             self._unsaved.add(_ROOMS)
 
-    async def save(self) -> None:
-        """Save what has changed; what cannot be written is tried the next time."""
+    async def save(self) -> Mapping[UserId, NoLongerNamed]:
+        """Save what has changed; what cannot be written is tried the next time.
+
+        Return, by viewer, whom modules named at another node, and do not name here. The other node
+        may be dead, and what it saved is what this one replaces.
+        """
         self._asked |= self._interests.take_changed()
         self._unsaved |= self._endings.take_changed() | self._asked
         saving, self._unsaved = self._unsaved, set()
         asked, self._asked = self._asked, set()
+        found: dict[UserId, NoLongerNamed] = {}
         if not saving:
-            return
+            return found
 
         def content_of(viewer: UserId, kept: bytes | None) -> bytes | None:
+            if viewer in asked and (unnamed := self._compare(viewer, kept)):
+                found[viewer] = unnamed
             return self._content_of(viewer, kept, is_asked=viewer in asked)
 
         try:
@@ -166,7 +211,20 @@ class VisibilityMemory:
         except StorageUnavailable as problem:
             self._unsaved |= saving
             self._asked |= asked
-            _log.error("whom viewers see could not be saved", problem=str(problem))
+            if not self._is_failing:
+                _log.error("whom viewers see could not be saved", problem=str(problem))
+            self._is_failing = True
+            found.clear()
+        else:
+            self._is_failing = False
+        return found
+
+    def _compare(self, viewer: UserId, kept: bytes | None) -> NoLongerNamed:
+        """Return whom modules do not name here of those whom they named at another node."""
+        content = _CONTENT.decode(kept) if kept else _Content()
+        if content.by == self._node:
+            return NoLongerNamed(frozenset())
+        return self._interests.restore(viewer, _interest(content))
 
     def _content_of(self, viewer: UserId, kept: bytes | None, *, is_asked: bool) -> bytes | None:
         if viewer == _ROOMS and (rooms := self._rooms) is not None:
@@ -180,7 +238,7 @@ class VisibilityMemory:
 
     def _put_named(self, viewer: UserId, content: _Content) -> None:
         """Put into *content* whom modules name for the viewer, if there is room."""
-        content.named, content.all_users = {}, ()
+        content.named, content.all_users, content.by = {}, (), ""
         interest = self._interests.last(viewer)
         self._named.pop(viewer, None)
         left = self._most - sum(self._named.values())
@@ -190,6 +248,8 @@ class VisibilityMemory:
                 for user_id, modules in interest.named.items()
             }
             content.all_users = tuple(it.module for it in interest.all_users)
+            if content.named or content.all_users:
+                content.by = self._node
             if content.named:
                 self._named[viewer] = len(content.named)
 
