@@ -19,6 +19,7 @@
     ├── HomeserverUnreachable       the homeserver's: it gives no answer, or half of one
     ├── HomeserverTooSlow           the homeserver's: its answer does not come in time
     ├── PassedOn                    the homeserver's own error, which goes to the client as it is
+    ├── QuestionFailed              this server's: a defect, which is in the log already
     ├── ShuttingDown                nobody's: ask again in a moment
     ├── FederationError             another server's
     │   ├── RemoteUnreachable       it cannot be found, or gives no usable answer
@@ -78,6 +79,7 @@ __all__ = [
     "NotJson",
     "NotOfPresence",
     "PassedOn",
+    "QuestionFailed",
     "RecordUnreadable",
     "RegistrationClosed",
     "RemoteRefused",
@@ -182,6 +184,13 @@ class PassedOn(LamplighterError):
         self.status = status
         self.body = body
         self.headers = headers
+
+
+class QuestionFailed(LamplighterError):
+    """The question to modules that a request shares with others has failed by a defect.
+
+    The log has the defect. So it is not logged again for each of those who share the question.
+    """
 
 
 class ShuttingDown(LamplighterError):

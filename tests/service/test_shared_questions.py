@@ -2,19 +2,25 @@
 
 import asyncio
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from lamplighter.errors import QuestionFailed
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import UserPresenceState
+from lamplighter.routing.guard import GuardSettings
+from lamplighter.routing.router import Inquiry, ModuleRouter
 from lamplighter.service.scopes import everything, since
+from lamplighter.service.shared_questions import SharedQuestions
 from lamplighter.service.views import PresenceAnswer
 from lamplighter.service.witness import FreshView, Witness
 from tests.routing.callbacks import Thinking, answering, turns
 from tests.routing.people import ALICE, BOB, CHARLIE, DORA
-from tests.service.parts import Parts
+from tests.service.parts import TIMEOUT, Parts
 
 #: More changes than a module is asked about for one viewer alone.
 MANY = 150
@@ -41,6 +47,20 @@ class Looking(Witness):
 
     def viewed(self, view: FreshView) -> None:
         self.users.append(set(view.users))
+
+
+class FailsOnce(ModuleRouter):
+    """Fails at the first question, by a defect of its own."""
+
+    is_whole = False
+
+    async def completed(
+        self, states: Sequence[UserPresenceState], viewers: AbstractSet[UserId] = frozenset()
+    ) -> Inquiry:
+        if not self.is_whole:
+            self.is_whole = True
+            raise ZeroDivisionError
+        return await super().completed(states, viewers)
 
 
 async def crowd(number: int) -> tuple[Parts, list[UserId]]:
@@ -184,6 +204,34 @@ async def test_the_end_of_the_server() -> None:
     parts.background.stop()
     ended = await asyncio.gather(running, waiting, return_exceptions=True)
     assert [type(it) for it in ended] == [asyncio.CancelledError] * 2
+
+
+async def test_a_defect() -> None:
+    """A question that fails by a defect fails for all who share it, and is logged once. The next
+    one is asked.
+    """
+    parts = Parts()
+    await parts.publish(BOB, "brb")
+    router = FailsOnce(parts.clock, parts.metrics, GuardSettings(TIMEOUT))
+    shared = SharedQuestions(parts.roster, router, parts.feed, parts.background)
+    with capture_logs() as logs:
+        failed = await asyncio.gather(
+            *(shared.about_everybody(it) for it in (ALICE, BOB, CHARLIE)), return_exceptions=True
+        )
+        answer = await shared.about_everybody(DORA)
+    assert [type(it) for it in failed] == [QuestionFailed] * 3
+    assert ([it["event"] for it in logs], set(answer.known)) == (["background work failed"], {BOB})
+
+
+async def test_the_end_before_the_question() -> None:
+    """Nobody waits for a question whose server ends before the question begins."""
+    parts = Parts()
+    await parts.publish(BOB, "brb")
+    parts.module(Thinking())
+    waiting = asyncio.ensure_future(parts.views.shared.about_everybody(ALICE))
+    asyncio.get_running_loop().call_soon(parts.background.stop)  # after the viewer has come
+    ended = await asyncio.gather(waiting, return_exceptions=True)
+    assert [type(it) for it in ended] == [asyncio.CancelledError]
 
 
 async def test_a_module_that_is_late() -> None:

@@ -48,7 +48,9 @@ def test_a_request_error_tells_its_message(
 
 
 def test_every_error_of_a_client_is_in_the_table() -> None:
-    """No RequestError, and nothing that passes by itself, is answered as a defect."""
+    """No RequestError, nothing that passes by itself, and nothing that was logged before, is
+    answered as a defect.
+    """
     kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
     passing = (
         errors.RequestError,
@@ -58,6 +60,7 @@ def test_every_error_of_a_client_is_in_the_table() -> None:
         errors.KeysUnavailable,
         errors.HomeserverUnreachable,
         errors.HomeserverTooSlow,
+        errors.QuestionFailed,
     )
     wanted = {kind for kind in kinds if issubclass(kind, passing)}
     # The base says nothing by itself; each of these is answered as its own base.
@@ -132,6 +135,7 @@ def test_a_wrong_password_is_named_beside_the_flows() -> None:
         ),
         (errors.LeaseLost("a/7"), 503, "This node cannot answer now; ask again in a moment"),
         (errors.ShuttingDown("x"), 503, "This server is shutting down; ask again in a moment"),
+        (errors.QuestionFailed("secret"), 500, "Internal server error"),
         (ValueError("secret"), 500, "Internal server error"),
         (errors.ConfigError("secret"), 500, "Internal server error"),
     ],

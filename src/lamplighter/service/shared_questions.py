@@ -11,15 +11,20 @@ viewer came: a module may answer otherwise at any time.
 For example, 2,000 clients ask for their first sync within a second, and a question about everybody
 takes 0.3 seconds. The first client waits for a question of its own. Those who come in the next 0.3
 seconds share the second question, and so on: four or five questions instead of 2,000.
+
+If the question fails by a defect of this server, all who share it get an error.
 """
 
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from lamplighter.clock import next_turn
 from lamplighter.delivery.feed import Feed
+from lamplighter.errors import QuestionFailed
+from lamplighter.futures import fail
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.routing.router import Inquiry, ModuleRouter
 from lamplighter.service.background import Background
@@ -103,7 +108,9 @@ class SharedQuestions:
         question = self._next
         if question is None:
             question = self._next = _Question()
-            self._background.run(self._answer(question, self._turn))
+            task = self._background.run(self._answer(question, self._turn))
+            # Not in the task itself: one that is cancelled before it begins does nothing.
+            task.add_done_callback(partial(self._end, question))
         question.viewers.add(viewer)
         question.told_after.add(told_after)
         question.users.update(users)
@@ -113,18 +120,24 @@ class SharedQuestions:
 
     async def _answer(self, question: _Question, turn: asyncio.Lock) -> None:
         """Ask when it is the question's turn, and give the answer to all who wait for it."""
-        try:
-            async with turn:
-                answer = await self._begin(question)
-            while question.waiting:
-                for waiting in question.waiting[:_GO_ON_AT_A_TIME]:
-                    if not waiting.done():  # else the viewer has gone
-                        waiting.set_result(answer)
-                del question.waiting[:_GO_ON_AT_A_TIME]
-                await next_turn()
-        finally:
-            for waiting in question.waiting:  # the server ends
+        async with turn:
+            answer = await self._begin(question)
+        while question.waiting:
+            for waiting in question.waiting[:_GO_ON_AT_A_TIME]:
+                if not waiting.done():  # else the viewer has gone
+                    waiting.set_result(answer)
+            del question.waiting[:_GO_ON_AT_A_TIME]
+            await next_turn()
+
+    def _end(self, question: _Question, task: "asyncio.Task[None]") -> None:
+        """Let nobody wait for the answer any more: it was given, or there will be none."""
+        if self._next is question:
+            self._next = None
+        for waiting in question.waiting:
+            if task.cancelled():  # the server ends
                 waiting.cancel()
+            else:  # the log has the defect, once for all
+                fail(waiting, QuestionFailed("the question that this request shares has failed"))
 
     async def _begin(self, question: _Question) -> SharedAnswer:
         if self._next is question:

@@ -44,6 +44,7 @@ ERROR_TABLE: Final[dict[type[BaseException], tuple[int, str]]] = {
     errors.LimitExceeded:         (429, "M_LIMIT_EXCEEDED"),
     errors.StorageUnavailable:    (503, "M_UNKNOWN"),
     errors.ClusterUnavailable:    (503, "M_UNKNOWN"),
+    errors.QuestionFailed:        (500, "M_UNKNOWN"),
     errors.ShuttingDown:          (503, "M_UNKNOWN"),
     errors.KeysUnavailable:       (503, "M_UNKNOWN"),
     errors.HomeserverUnreachable: (502, "M_UNKNOWN"),
