@@ -205,6 +205,17 @@ async def test_each_commit_is_counted(database: Database) -> None:
     assert committed == [3]
 
 
+async def test_a_count_that_fails(database: Database) -> None:
+    """Whoever waits for a commit is answered, even if what counts commits fails."""
+
+    def fails(_states: int) -> None:
+        raise ZeroDivisionError
+
+    store = SqlPresenceStore(database, fails)
+    await asyncio.wait_for(store.save([saved("anna", 1)]), 10)
+    assert await load(database) == [saved("anna", 1)]
+
+
 async def test_forgotten(database: Database) -> None:
     """A user who is forgotten is deleted with the next commit, also one that is not written yet."""
     store = SqlPresenceStore(database, uncounted)

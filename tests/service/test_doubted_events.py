@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
+from structlog.testing import capture_logs
+
 from lamplighter.cluster.log import Lease, NodeName
 from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.errors import StorageUnavailable
@@ -44,9 +46,13 @@ class Doubts:
         self.clock, self.store = parts.clock, SlowStore()
         self.keeper = Keeper(parts.clock, parts.tracker, parts.roster, self.store)
         self.decided: list[Event] = []
+        #: Whose events make `decide` fail.
+        self.undecidable: set[UserId] = set()
         self.events = DoubtedEvents(parts.clock, self.keeper, self.decide)
 
     def decide(self, _by: Lease, event: Event) -> "asyncio.Future[None]":
+        if event.user_id in self.undecidable:
+            raise ZeroDivisionError
         self.decided.append(event)
         return done()
 
@@ -110,3 +116,33 @@ async def test_the_database_is_away() -> None:
     assert not doubts.accept(status(ALICE)).done()
     await doubts.works()
     assert doubts.decided == [Activity(ALICE, PHONE), status(ALICE)]
+
+
+async def test_a_defect_of_the_store() -> None:
+    """Where the question to the database fails by a defect, statuses fail with it, everything else
+    is decided, and the next status asks again.
+    """
+    doubts = Doubts()
+    refused, taken = doubts.accept(status(ALICE)), doubts.accept(Activity(ALICE, PHONE))
+    await turns_until_idle()
+    with capture_logs() as logs:
+        doubts.store.asked.pop().set_exception(ZeroDivisionError())
+        await turns_until_idle()
+    assert (refused.done(), taken.done()) == (True, True)
+    assert (type(refused.exception()), taken.exception()) == (ZeroDivisionError, None)
+    assert len(logs) == 1
+    again = doubts.accept(status(ALICE))
+    await doubts.works()
+    assert (again.done(), doubts.decided) == (True, [Activity(ALICE, PHONE), status(ALICE)])
+
+
+async def test_a_defect_of_one_event() -> None:
+    """Where one event cannot be decided by a defect, it fails, and those behind it are decided."""
+    doubts = Doubts()
+    doubts.undecidable.add(ALICE)
+    failed, taken = doubts.accept(status(ALICE)), doubts.accept(status(BOB))
+    with capture_logs() as logs:
+        await doubts.works()
+    assert (failed.done(), taken.done()) == (True, True)
+    assert (type(failed.exception()), taken.exception()) == (ZeroDivisionError, None)
+    assert len(logs) == 1

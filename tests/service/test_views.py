@@ -8,13 +8,16 @@ from structlog.testing import capture_logs
 
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import UserPresenceState
+from lamplighter.routing.guard import GuardSettings
 from lamplighter.routing.plan import Delivery
 from lamplighter.routing.reasons import AllUsers, Module, Self, SharedRoom
+from lamplighter.routing.router import ModuleRouter
+from lamplighter.routing.visibility import Interest
 from lamplighter.service.scopes import Scope, everything, online_or_since
 from lamplighter.service.views import PresenceAnswer
 from tests.routing.callbacks import Thinking, answering, raising, turns
 from tests.routing.people import ALICE, BOB, CHARLIE, DORA, HALL, state
-from tests.service.parts import Parts
+from tests.service.parts import TIMEOUT, Parts
 
 MODULE = Module("MyRouter")
 
@@ -193,6 +196,30 @@ async def test_one_question_at_a_time(parts: Parts) -> None:
     await other
     assert (asked.asked, one.cancelled()) == ([ALICE], True)
     assert set(parts.interests.named_for(ALICE)) == {BOB}
+
+
+class FailsOnce(ModuleRouter):
+    """Fails at the first question about interest, by a defect of its own."""
+
+    is_whole = False
+
+    async def interested_users(self, viewer: UserId) -> Interest:
+        if not self.is_whole:
+            self.is_whole = True
+            raise ZeroDivisionError
+        return await super().interested_users(viewer)
+
+
+async def test_a_defect(parts: Parts) -> None:
+    """A question that fails by a defect fails for all who wait for it; the next one is asked."""
+    parts.views.router = FailsOnce(parts.clock, parts.metrics, GuardSettings(TIMEOUT))
+    parts.views.router.adopt(parts.registrations)
+    parts.module(None, answering({BOB}))
+    both = [parts.views.ask_interest(ALICE), parts.views.ask_interest(ALICE)]
+    failed = await asyncio.gather(*both, return_exceptions=True)
+    assert [type(it) for it in failed] == [ZeroDivisionError] * 2
+    await parts.views.ask_interest(ALICE)
+    assert parts.interests.was_named(ALICE, BOB)
 
 
 async def test_forgotten_interest(parts: Parts) -> None:

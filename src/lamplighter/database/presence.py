@@ -109,9 +109,9 @@ class SqlPresenceStore:
         except Exception as error:  # noqa: BLE001 - the callers' to handle; the rows would raise again
             done.set_exception(error)
         else:
+            done.set_result(None)  # first: a failure of what follows is not to let callers wait
             if batch:
                 self._committed(len(batch))
-            done.set_result(None)
 
     def _keep(self, batch: dict[str, SavedPresence], forgotten: set[str]) -> None:
         """Put back the states of a failed commit; newer ones that have arrived replace them."""

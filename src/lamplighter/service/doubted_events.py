@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias
 
+import structlog
+
 from lamplighter.clock import Clock
 from lamplighter.cluster.log import Lease
 from lamplighter.errors import StorageUnavailable
@@ -28,6 +30,8 @@ __all__ = ["DoubtedEvents"]
 
 #: Takes in an event that a node has heard, as `Intake.decide` does.
 _Decide: TypeAlias = Callable[[Lease, Event], "asyncio.Future[None]"]
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +77,13 @@ class DoubtedEvents:
             await asyncio.wait([self._asking])
 
     async def _ask(self) -> None:
-        problem: StorageUnavailable | None = None
+        problem: Exception | None = None
         try:
             await self.keeper.try_again()
         except StorageUnavailable as error:
+            problem = error
+        except Exception as error:  # noqa: BLE001 - a defect: those who wait get it
+            _log.exception("the database could not be asked whether it can be written")
             problem = error
         waiting, self._waiting = self._waiting, []
         self._users.clear()
@@ -84,5 +91,11 @@ class DoubtedEvents:
         for it in waiting:
             if problem is not None and isinstance(it.event, StatusSet):
                 fail(it.decided, problem)
+                continue
+            try:
+                decided = self.decide(it.by, it.event)
+            except Exception as error:  # noqa: BLE001 - a defect: the later ones are decided
+                _log.exception("an event could not be decided", user_id=it.event.user_id)
+                fail(it.decided, error)
             else:
-                self.decide(it.by, it.event).add_done_callback(partial(settle, it.decided))
+                decided.add_done_callback(partial(settle, it.decided))

@@ -250,10 +250,14 @@ class Views:
         return self.interests.asked_before(self._stale())
 
     async def _ask_interest(self, viewer: UserId) -> None:
-        interest = await self.router.interested_users(viewer)
-        if self._asking.get(viewer) is not asyncio.current_task():
-            return  # forgotten before it came
-        del self._asking[viewer]
+        try:
+            interest = await self.router.interested_users(viewer)
+        finally:  # also after a failure, which those who come later are not to share
+            is_forgotten = self._asking.get(viewer) is not asyncio.current_task()
+            if not is_forgotten:
+                del self._asking[viewer]
+        if is_forgotten:
+            return  # before the answer came
         knew = self.knows_interest(viewer)
         position = self.deliverer.advance()
         unnamed = self.interests.cache(viewer, interest, position, self.clock.now())
