@@ -223,7 +223,7 @@ def test_the_server_that_runs_is_in_nobodys_way(folder: Path, ports: dict[str, i
             serve(path)
         assert str(refused.value) == (
             f"data_dir: {config.data_dir} is in use by the server that runs as process "
-            f"{os.getpid()}"
+            f"{os.getpid()}: stop it first"
         )
     assert find_running_server(config.data_dir) is None
     with pytest.raises(ConfigError, match="is in use: give another address"):

@@ -82,7 +82,8 @@ def _lock(descriptor: int, data_dir: Path) -> None:
     except BlockingIOError:
         pid = _read(os.read(descriptor, 65_536)).pid
         raise ConfigError(
-            f"data_dir: {data_dir} is in use by the server that runs as process {pid}"
+            f"data_dir: {data_dir} is in use by the server that runs as process {pid}: "
+            "stop it first"
         ) from None
     except OSError:  # a file system without locks keeps nobody out
         return
