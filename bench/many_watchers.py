@@ -5,8 +5,9 @@ descriptors asks for. All run on one machine. Each watcher has a connection and 
 own, polls as Element does for somebody who shows no presence, and is in one room with 99 others
 and with user 0, whom all watch.
 
-The program prints the memory that each watcher has added to the nodes (Valkey's too), and, for each
-of a few changes, how many watchers were told, after how long, and the CPU time of the nodes.
+The program prints the memory that each watcher has added to the nodes (Valkey's too), when all are
+connected and once all wait again after the last change; and, for each of a few changes, how many
+watchers were told, after how long, and the CPU time of the nodes.
 """
 
 import asyncio
@@ -103,9 +104,15 @@ async def _measure(watchers: int, per_process: int) -> None:
             before = meter.resident
             typer.echo(f"{len(parts)} nodes run, with {before / 2**20:.0f} MiB in all")
             async with _watching(parts) as processes:
-                each = (meter.resident - before) / watchers / 1024
-                typer.echo(f"{watchers} watchers are connected, with {each:.1f} KiB each")
+                typer.echo(
+                    f"{watchers} watchers are connected, with {_each(meter, before, watchers)}"
+                )
                 await _publish(address, processes, meter, watchers)
+                typer.echo(f"all wait for news again, with {_each(meter, before, watchers)}")
+
+
+def _each(meter: Meter, before: int, watchers: int) -> str:
+    return f"{(meter.resident - before) / watchers / 1024:.1f} KiB each"
 
 
 async def _publish(
