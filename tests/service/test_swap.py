@@ -1,12 +1,14 @@
 """A swap of modules, as other servers and batches see it."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from lamplighter.errors import ModuleError
+from lamplighter.ids import StreamPosition, UserId
 from lamplighter.routing.registrations import Registrations
-from lamplighter.service.scopes import since
+from lamplighter.service.scopes import everything, since
 from tests.routing.callbacks import Act, Thinking, answering, raising, turns
 from tests.routing.people import ALICE, BOB, CHARLIE, DORA, HALL
 from tests.service.parts import Parts
@@ -146,6 +148,72 @@ async def test_a_message_since_the_trial(parts: Parts) -> None:
     await swap(parts, new)
     read = await parts.views.read(ALICE, since(told))
     assert [(it.state.user_id, it.state.status_msg) for it in read.updates] == [(BOB, None)]
+
+
+async def large_hall(parts: Parts, number: int) -> tuple[list[UserId], StreamPosition]:
+    """Let *number* people with a message share a hall with alice, who has read of all of them.
+
+    Returns the people, and how far alice has read.
+    """
+    people = [UserId(f"@user{it}:demo") for it in range(number)]
+    parts.room(HALL, ALICE, *people)
+    for it in people:
+        parts.publisher.publish(parts.set(it, "secret"))
+    await parts.publisher.published()
+    parts.module(answering({}))
+    told = await parts.views.read(ALICE, everything())
+    assert len(told.updates) == number + 1
+    return people, told.position
+
+
+async def told_since(parts: Parts, position: StreamPosition) -> dict[str, str | None]:
+    """Return the messages that alice is told after *position*."""
+    read = await parts.views.read(ALICE, since(position))
+    return {it.state.user_id: it.state.status_msg for it in read.updates}
+
+
+async def test_everybody_is_tried(parts: Parts) -> None:
+    """However many users there are, each whose message the new module hides is told anew."""
+    people, told = await large_hall(parts, 1_500)
+    new = other(parts, hiding_from(ALICE))
+    await parts.swap.try_out(new)
+    await swap(parts, new)
+    assert await told_since(parts, told) == dict.fromkeys(people)
+
+
+async def test_those_who_are_left(parts: Parts) -> None:
+    """A trial of a slow module ends after 20 s; whoever was not tried by then is told anew."""
+    people, told = await large_hall(parts, 1_000)
+    slow = Thinking()
+
+    async def slow_at_first(states: object) -> object:
+        return await slow(states) if len(slow.asked) < 5 else {}
+
+    new = other(parts, slow_at_first)
+    trial = asyncio.ensure_future(parts.swap.try_out(new))
+    for _ in range(5):
+        await turns()
+        parts.clock.advance(seconds=4)
+        slow.answer({})
+    await trial
+    assert [len(it) for it in slow.asked] == [100] * 5
+    await swap(parts, new)
+    assert await told_since(parts, told) == dict.fromkeys(people[500:], "secret")
+
+
+async def test_those_without_an_answer(parts: Parts) -> None:
+    """Whoever the new module has not answered about in the trial is told anew."""
+    people, told = await large_hall(parts, 10)
+
+    async def fails_for_one(states: Any) -> object:
+        if any(it.user_id == people[3] for it in states):
+            raise RuntimeError("no data")
+        return {}
+
+    new = other(parts, fails_for_one)
+    await parts.swap.try_out(new)
+    await swap(parts, new)
+    assert await told_since(parts, told) == {people[3]: "secret"}
 
 
 async def test_no_change_since_the_trial(parts: Parts) -> None:

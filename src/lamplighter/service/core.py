@@ -268,6 +268,7 @@ class Core:
             is_log_incomplete=bool(self.stream.unsure),
         )
         self.swap = ModuleSwap(
+            clock=ports.clock,
             stream=self.stream,
             router=self.router,
             roster=roster,

@@ -9,9 +9,11 @@ taken back, and every viewer is answered from scratch.
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import chain, islice
 from typing import Final
 
+from lamplighter.clock import Clock, after
 from lamplighter.cluster.entries import ModulesSwapped
 from lamplighter.cluster.stream import Stream
 from lamplighter.delivery.feed import Feed
@@ -37,8 +39,9 @@ from lamplighter.service.views import Views
 
 __all__ = ["ModuleSwap"]
 
-#: New modules are tried with this many users, besides those whom the old modules alter.
-_MOST_USERS: Final = 1_000
+#: New modules are asked about no more users once a trial has taken so long: a reload of many nodes
+#: waits a minute for it.
+_LONGEST_TRIAL: Final = timedelta(seconds=20)
 #: At once, as in a large batch.
 _USERS_AT_ONCE: Final = 100
 _MOST_VIEWERS: Final = 20
@@ -48,6 +51,7 @@ _MOST_VIEWERS: Final = 20
 class ModuleSwap:
     """Tries new modules, and puts them in the place of the old ones."""
 
+    clock: Clock
     stream: Stream
     router: ModuleRouter
     roster: Roster
@@ -63,6 +67,8 @@ class ModuleSwap:
     ends: VisibilityEnds
     #: Where the stream was when modules were tried that are not in use; None if there are none.
     _tried_at: StreamPosition | None = field(init=False, default=None)
+    #: About whom one of these modules has given no answer: it may alter them.
+    _untried: set[UserId] = field(init=False, default_factory=set)
 
     def prepare(self) -> Registrations:
         """Return what new modules register in, before anybody asks them."""
@@ -77,20 +83,26 @@ class ModuleSwap:
         self.shadows.left_undone(module, call)
 
     async def try_out(self, registrations: Registrations) -> None:
-        """Ask new modules about users and viewers as they are now; the answers are not delivered.
+        """Ask new modules about all users, and some viewers; the answers are not delivered.
 
         Raises `ModuleError`, with module and problem, where one costs time, or answers rightly
         about nobody: where it fails for some people only, that is perhaps their doing. Afterwards
         each remembers for whom it alters whom, so that nobody is shown what it hides while it
-        thinks.
+        thinks, and that these are told anew.
         """
         self._tried_at = self.stream.position
+        self._untried.clear()
+        until = after(self.clock.now(), _LONGEST_TRIAL)
         viewers = list(islice(self.feed.viewers, _MOST_VIEWERS))
         batches = list(self._trial_batches())
         for module in registrations.modules:
             is_right = False
             for states in batches:
+                if self.clock.now() >= until:
+                    self._untried.update(UserId(it.user_id) for it in states)
+                    continue
                 checked = await module.users_for_states(states)
+                self._untried |= checked.unanswered
                 is_right |= _is_right(checked, len(states))
                 _check(module, may_fail=True)
             _check(module, may_fail=is_right or not batches)
@@ -144,8 +156,10 @@ class ModuleSwap:
         self.views.forget_interests()
         self.shadows.begin_anew()
         # By a room they may have been visible all the time, but perhaps in another state. Of those
-        # who have changed since the new modules were tried, these may alter what they did not then.
-        known = self.roster.known_of({*altered, *self._changed_since_trial()})
+        # who have changed since the new modules were tried, these may alter what they did not then;
+        # and anybody about whom they have not answered.
+        untried, self._untried = self._untried, set()
+        known = self.roster.known_of({*altered, *self._changed_since_trial(), *untried})
         for user_id in known:
             self.roster.told_late(user_id, position)
         if known:
@@ -174,7 +188,7 @@ class ModuleSwap:
     def _trial_batches(self) -> Iterator[Sequence[UserPresenceState]]:
         altered = self.roster.known_of(_altered(self.router.modules))
         others = (it for it in self.roster.known() if it.user_id not in altered)
-        states = list(chain(altered.values(), islice(others, _MOST_USERS)))
+        states = list(chain(altered.values(), others))
         return (states[at : at + _USERS_AT_ONCE] for at in range(0, len(states), _USERS_AT_ONCE))
 
 
