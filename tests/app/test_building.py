@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import update
+from structlog.testing import capture_logs
 
 from lamplighter.app import Storage, build
 from lamplighter.cli.users import stored_accounts
-from lamplighter.clock import after
+from lamplighter.clock import after, next_turn
 from lamplighter.config import parse_config_text
 from lamplighter.database.adapter import Sharing
 from lamplighter.database.tables import users
@@ -22,6 +23,7 @@ from lamplighter.homeserver.values import NewRoom
 from lamplighter.ids import UserId
 from lamplighter.presence.state import Presence
 from tests.database.statements import traced_statements
+from tests.database.trouble import allow_writing, forbid_writing
 from tests.web.clients import client_of
 
 _CONFIG = parse_config_text("server_name: demo\n", Path("app.yaml"))
@@ -113,6 +115,27 @@ async def test_a_deactivation_cut_short(tmp_path: Path) -> None:
     while await server.directory.joined_rooms(alice):
         pass  # another thread reads, and this one goes on meanwhile
     assert [it.user_id for it in await server.directory.members()] == [bob]
+    await server.stop()
+
+
+async def test_a_deactivation_cut_short_while_the_database_is_away(tmp_path: Path) -> None:
+    """So does a user if the database cannot be used when the start is over, once it can be."""
+    config, storage, clock = _CONFIG, Storage.in_directory(tmp_path), FakeClock()
+    server = await build(config, clock, storage)
+    alice = (await server.directory.register("alice", None)).user_id
+    await server.directory.create_room(alice, NewRoom("public_chat"))
+    async with storage.database.write() as connection:
+        await connection.execute(update(users).values(is_deactivated=True))
+    await forbid_writing(storage.database)
+    server.start()
+    with capture_logs() as logs:
+        server.opened()
+        while not storage.database.failures:
+            await next_turn()
+    assert [it["event"] for it in logs] == ["the database cannot be written"]
+    await allow_writing(storage.database)
+    while await server.directory.joined_rooms(alice):
+        clock.advance(seconds=5)
     await server.stop()
 
 

@@ -17,6 +17,7 @@ from tests.postgresql import PostgresServer
 
 TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
 NEWER = "UPDATE alembic_version SET version_num = '9999'"
+OF_ANOTHER = "INSERT INTO visibility VALUES ('server', 'lamp.test')"
 
 
 def written(folder: Path, url: str) -> Path:
@@ -76,6 +77,7 @@ def test_a_database_in_use(tmp_path: Path, postgres_url: str) -> None:
     [
         (NEWER, "admin", "is at revision '9999'"),
         ("DROP TABLE alembic_version", "secretive:PASSWORD", "make it the owner"),
+        (OF_ANOTHER, "admin", "belongs to lamp.test"),
     ],
 )
 def test_what_is_refused(
@@ -86,11 +88,13 @@ def test_what_is_refused(
     user: str,
     problem: str,
 ) -> None:
-    """A newer version's database, and one in which no table can be made, are refused."""
+    """A newer version's database, one in which no table can be made, and one of another server are
+    refused.
+    """
     postgres.tell(postgres_url, prepare)
     user = user.replace("PASSWORD", "wonder%2Fland%405%25")
     said = refusal(written(tmp_path, postgres_url.replace("admin@", f"{user}@")))
-    assert said.startswith("database: ")
+    assert said.startswith("server_name: " if prepare == OF_ANOTHER else "database: ")
     assert problem in said
     assert "wonder" not in said
 

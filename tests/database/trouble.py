@@ -3,6 +3,7 @@
 import asyncio
 import threading
 
+from lamplighter.database.adapter import Statement
 from lamplighter.database.engine import Database
 
 
@@ -22,6 +23,11 @@ async def forbid_writing(database: Database) -> None:
     """Make SQLite answer writes as it does on a read-only file."""
     async with database.write() as connection:
         await connection.exec_driver_sql("PRAGMA query_only = ON")
+
+
+async def allow_writing(database: Database) -> None:
+    """Undo `forbid_writing`."""
+    await database.commit(Statement("PRAGMA query_only = OFF"))
 
 
 async def connections_ended() -> None:

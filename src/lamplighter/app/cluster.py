@@ -27,6 +27,7 @@ from lamplighter.config.alike import alike_keys
 from lamplighter.database.engine import Database
 from lamplighter.database.migrate import is_up_to_date, migrate
 from lamplighter.database.presence import SqlPresenceStore
+from lamplighter.database.server_name import keep_server_name
 from lamplighter.errors import ClusterRefused, ConfigError, LogLost
 from lamplighter.federation.keys import SigningKeys
 from lamplighter.futures import fail, finish
@@ -312,6 +313,7 @@ async def migrate_among_nodes(
     settings = config.cluster
     if settings is None:
         await migrate(database)
+        await keep_server_name(database, config.server_name)
         return None
     log = stand_in or open_log(settings.bus, config.server_name, clock)
     try:
@@ -323,6 +325,7 @@ async def migrate_among_nodes(
                 f" use them: {others}. Stop all nodes, and then start this version"
             )
         await migrate(database)
+        await keep_server_name(database, config.server_name)
     except BaseException:
         await log.close()
         raise

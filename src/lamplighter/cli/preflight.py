@@ -47,7 +47,7 @@ def _data_dir(config: Config) -> None:
 def check_database(config: Config) -> None:
     """Raise `ConfigError` if a server could not use its database, which is only read."""
     if config.database is None:
-        check_file(config.data_dir / "lamplighter.db")
+        check_file(config.data_dir / "lamplighter.db", config.server_name)
     else:
         asyncio.run(_check_postgresql(config, config.database))
 
@@ -57,7 +57,7 @@ async def _check_postgresql(config: Config, url: DatabaseUrl) -> None:
     runs = find_running_server(config.data_dir) is not None
     database = open_postgresql(url, Sharing.BESIDE if runs else sharing_of(config))
     try:
-        await check_server(database)
+        await check_server(database, config.server_name)
     except StorageUnavailable as error:
         raise ConfigError(f"database: {url.shown}: {error}") from None
     finally:

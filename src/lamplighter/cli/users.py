@@ -21,6 +21,7 @@ from lamplighter.clock import SystemClock
 from lamplighter.config import Config, load_config
 from lamplighter.database.adapter import Sharing
 from lamplighter.database.migrate import migrate
+from lamplighter.database.server_name import keep_server_name
 from lamplighter.errors import AdminUnavailable, DatabaseInUse, InvalidParam, InvalidUsername
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import UserId, parse_user_id
@@ -144,6 +145,7 @@ async def stored_accounts(config: Config, sharing: Sharing) -> AsyncIterator[Sql
     database = Storage.of(config, sharing).database
     try:
         await migrate(database)
+        await keep_server_name(database, config.server_name)
         directory = SqlDirectory(database, config.server_name, SystemClock())
         if config.cluster is not None:
             directory.leave_news()

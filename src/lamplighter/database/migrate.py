@@ -17,7 +17,9 @@ from sqlalchemy import Connection, NullPool, StaticPool, create_engine, func, se
 from sqlalchemy.exc import DBAPIError
 
 from lamplighter.database.engine import Database
+from lamplighter.database.server_name import check_server_name
 from lamplighter.errors import ConfigError
+from lamplighter.ids import ServerName
 
 __all__ = [
     "check_file",
@@ -55,8 +57,10 @@ async def is_up_to_date(database: Database) -> bool:
         return await connection.run_sync(_is_up_to_date)
 
 
-def check_file(path: Path) -> None:
+def check_file(path: Path, name: ServerName) -> None:
     """Raise `ConfigError` if the file *path* exists and is no database that can be migrated.
+
+    It is of no use either if it belongs to a server with another *name*.
 
     The file is only read, and no other file is made.
     """
@@ -69,14 +73,18 @@ def check_file(path: Path) -> None:
     try:
         with engine.connect() as connection:
             _is_up_to_date(connection)
+            check_server_name(connection, name)
     except DBAPIError as error:
         raise ConfigError(f"data_dir: {path} cannot be used: {error.orig}") from None
     finally:
         engine.dispose()
 
 
-async def check_server(database: Database) -> None:
-    """Raise `ConfigError` if a server could not use this PostgreSQL database; write nothing."""
+async def check_server(database: Database, name: ServerName) -> None:
+    """Raise `ConfigError` if the server of that *name* could not use this PostgreSQL database.
+
+    Nothing is written.
+    """
     up_to_date = await is_up_to_date(database)
     async with database.write() as connection:
         (encoding, is_standby, schema, may_create) = (await connection.execute(_FACTS)).one()
@@ -89,6 +97,8 @@ async def check_server(database: Database) -> None:
         problem = f"the user may not create tables in the schema {schema}; make it the owner"
     if problem is not None:
         raise ConfigError(f"database: {problem}")
+    async with database.read() as connection:
+        await connection.run_sync(check_server_name, name)
 
 
 def _is_up_to_date(connection: Connection) -> bool:

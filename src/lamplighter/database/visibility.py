@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lamplighter.database.dialects import insert_once, upsert
 from lamplighter.database.engine import Database
+from lamplighter.database.server_name import KEPT_UNDER
 from lamplighter.database.tables import visibility
 from lamplighter.ids import UserId
 
@@ -27,7 +28,8 @@ class SqlVisibilityStore:
 
     async def load(self) -> Mapping[UserId, bytes]:
         async with self._database.read() as connection:
-            rows = (await connection.execute(select(visibility))).all()
+            wanted = select(visibility).where(visibility.c.viewer != KEPT_UNDER)
+            rows = (await connection.execute(wanted)).all()
         return {UserId(row.viewer): row.content.encode() for row in rows}
 
     async def of(self, viewer: UserId) -> bytes | None:

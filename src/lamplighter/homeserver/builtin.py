@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from lamplighter.clock import Clock
+from lamplighter.clock import Clock, sleep
 from lamplighter.config import Config, Rate
 from lamplighter.database.engine import Database
 from lamplighter.delivery.tokens import Tokens
+from lamplighter.errors import ClusterUnavailable, StorageUnavailable
 from lamplighter.homeserver.admin import AdminAccounts
 from lamplighter.homeserver.client import client_endpoints
 from lamplighter.homeserver.client.events import Events
@@ -28,6 +29,8 @@ __all__ = ["BuiltInHomeserver"]
 
 #: News that were stored and not heard for so long are told by whoever sees them.
 _LOOKS_EVERY: Final = timedelta(seconds=1)
+#: How long what was left undone waits for the database.
+_TRIES_EVERY: Final = timedelta(seconds=5)
 
 
 class BuiltInHomeserver:
@@ -57,9 +60,19 @@ class BuiltInHomeserver:
 
     def opened(self) -> None:
         """Do what this process or others have left undone, and go on to look on many nodes."""
-        self._background.run(self.directory.finish_deactivations())
+        self._background.run(self._finish_deactivations())
         if self.directory.is_one_of_many():
             self._background.every(_LOOKS_EVERY, self._look)
+
+    async def _finish_deactivations(self) -> None:
+        """Make deactivated users leave their rooms, once the database and the log can be used."""
+        while True:
+            try:
+                await self.directory.finish_deactivations()
+            except (StorageUnavailable, ClusterUnavailable):
+                await sleep(self._clock, _TRIES_EVERY)
+            else:
+                return
 
     def _look(self) -> None:
         if self._looking is None or self._looking.done():

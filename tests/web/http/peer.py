@@ -62,10 +62,14 @@ class FakeTransport(asyncio.Transport):
         self.is_reading_now = True
         self.has_said_end = False
         self.is_aborted = False
+        #: Whether it refuses to write although it does not say that it is closing.
+        self.is_closed_silently = False
         self.is_lost = False
         self._is_closing = False
 
     def write(self, data: "bytes | bytearray | memoryview[Any]") -> None:
+        if self.is_closed_silently:
+            raise RuntimeError("unable to perform operation; the handler is closed")
         assert not self._is_closing, "nothing is written to a closed transport"
         assert not self.has_said_end, "nothing is written after the end"
         self.sent += data

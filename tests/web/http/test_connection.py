@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from lamplighter.clock import Timer, Timestamp
 from lamplighter.devtools.clock import FakeClock
+from lamplighter.errors import Forbidden
 from lamplighter.web.application import send_json
 from lamplighter.web.http.connection import MOST_QUEUED, Connection
 from lamplighter.web.http.server import HttpServer
@@ -193,6 +194,36 @@ async def test_leaving_after_the_answer(site: Site, peer: Peer, at_once: bool) -
     peer.lose()
     await settle()
     assert (site.endpoint.gone, site.server.under_way) == ([], 0)
+
+
+async def test_a_transport_that_is_closed_silently(site: Site, peer: Peer) -> None:
+    """An answer to a client whose transport the event loop has closed without a word is dropped,
+    from a direct endpoint or an application, whole or in parts.
+    """
+    went_on = []
+
+    async def in_parts(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for part in (b"a", b"b"):
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+        went_on.append("parts")
+
+    async def fails(scope: Scope, receive: Receive, send: Send) -> None:
+        went_on.append("failure")
+        raise Forbidden("no")
+
+    handlers = {poll("a"): fails, put("1"): in_parts, put("2"): fails}
+    for request, site.application.handle in handlers.items():
+        peer = site.peer()
+        peer.transport.is_closed_silently = True
+        peer.send(request)
+        if request.startswith("GET"):
+            site.endpoint.answer()
+        await settle()
+        peer.lose()
+    await settle()
+    assert (went_on, site.server.under_way) == (["parts", "failure"], 0)
 
 
 INTERIM = "HTTP/1.1 100 Continue\r\n\r\n"

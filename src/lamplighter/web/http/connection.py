@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from lamplighter.web.http.asgi import AsgiCycle
@@ -233,7 +234,10 @@ class Connection(asyncio.Protocol):
         else:
             response = heads.with_json(status, body, headers, connection)
         if not self.transport.is_closing():
-            self.transport.write(response)
+            try:  # noqa: SIM105 - as `write` does: to call it would be one call more for each poll
+                self.transport.write(response)
+            except RuntimeError:
+                pass
 
     def refuse(self, request: Request, error: Exception, path: str) -> None:
         """Send the response to *request* for *path*, which failed with *error*."""
@@ -255,16 +259,21 @@ class Connection(asyncio.Protocol):
         return CLOSE
 
     def write(self, data: bytes) -> None:
-        """Send *data*."""
+        """Send *data*.
+
+        While a process stops, uvloop has been seen to close a transport that does not say so.
+        """
         if not self.transport.is_closing():
-            self.transport.write(data)
+            with suppress(RuntimeError):
+                self.transport.write(data)
 
     def write_parts(self, parts: Sequence[bytes]) -> None:
         """Send *parts*, without joining them where the event loop can do that."""
         if len(parts) == 1:
             self.write(parts[0])
         elif not self.transport.is_closing():
-            self.transport.writelines(parts)
+            with suppress(RuntimeError):
+                self.transport.writelines(parts)
 
     def read_on(self) -> None:
         """Read on, if reading was paused: some of the body was taken."""
