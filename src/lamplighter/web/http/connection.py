@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from lamplighter.web.http.asgi import AsgiCycle
@@ -264,16 +263,20 @@ class Connection(asyncio.Protocol):
         While a process stops, uvloop has been seen to close a transport that does not say so.
         """
         if not self.transport.is_closing():
-            with suppress(RuntimeError):
+            try:  # noqa: SIM105 - calls of `suppress` cost more
                 self.transport.write(data)
+            except RuntimeError:
+                pass
 
     def write_parts(self, parts: Sequence[bytes]) -> None:
         """Send *parts*, without joining them where the event loop can do that."""
         if len(parts) == 1:
             self.write(parts[0])
         elif not self.transport.is_closing():
-            with suppress(RuntimeError):
+            try:  # noqa: SIM105 - calls of `suppress` cost more
                 self.transport.writelines(parts)
+            except RuntimeError:
+                pass
 
     def read_on(self) -> None:
         """Read on, if reading was paused: some of the body was taken."""
