@@ -32,4 +32,5 @@ def test_a_few_watchers(capfd: pytest.CaptureFixture[str]) -> None:
         "2 nodes run, with # MiB in all",
         "4 watchers are connected, with # KiB each",
         *changes,
+        "all wait for news again, with # KiB each",
     ]
