@@ -44,7 +44,7 @@ from lamplighter.cluster.stream import Stream
 from lamplighter.delivery.endings import Endings
 from lamplighter.delivery.feed import Feed
 from lamplighter.delivery.unsettled import Unsettled
-from lamplighter.ids import StreamPosition
+from lamplighter.ids import StreamPosition, UserId
 from lamplighter.metrics import Metrics
 from lamplighter.ports import (
     Hearing,
@@ -60,7 +60,7 @@ from lamplighter.routing.interest import SharedRooms
 from lamplighter.routing.plan import Planner
 from lamplighter.routing.room_sizes import RoomSizes
 from lamplighter.routing.router import ModuleRouter
-from lamplighter.routing.visibility import ModuleInterests
+from lamplighter.routing.visibility import ModuleInterests, NoLongerNamed
 from lamplighter.service.announcing import Announcing
 from lamplighter.service.background import Background
 from lamplighter.service.connections import Connections
@@ -401,8 +401,12 @@ class Core:
     async def _save_and_recall(self) -> None:
         """Save whom viewers see, for other nodes; find out what is known of a node that ended."""
         for named_elsewhere in (await self.memory.save(), await self.memory.recall_all()):
-            for viewer, unnamed in named_elsewhere.items():
-                await self.views.end_unnamed(viewer, unnamed)
+            if named_elsewhere:  # modules are asked, and what is new is saved meanwhile
+                self._background.run(self._end_unnamed(named_elsewhere))
+
+    async def _end_unnamed(self, named_elsewhere: Mapping[UserId, NoLongerNamed]) -> None:
+        for viewer, unnamed in named_elsewhere.items():
+            await self.views.end_unnamed(viewer, unnamed)
 
     def _refresh_interests(self) -> None:
         """Ask the modules anew for viewers who wait; the others are answered from scratch."""
