@@ -22,6 +22,7 @@ her. Bob is unconfirmed: Alice gets nothing about him until One answers.
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import Final
 
 from lamplighter.clock import Timestamp
 from lamplighter.ids import StreamPosition, UserId
@@ -78,6 +79,38 @@ class _Cached:
         return (*self.unconfirmed_all, *self.interest.all_users)
 
 
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """Whom an answer named, and a later one does not: no longer named, or unconfirmed."""
+
+    ended: AbstractSet[UserId]
+    ended_all: bool
+    unconfirmed: Mapping[UserId, tuple[Module, ...]]
+    unconfirmed_all: tuple[AllUsers, ...]
+
+    @property
+    def is_any(self) -> bool:
+        """Whether there is any difference."""
+        return bool(self.ended or self.ended_all or self.unconfirmed or self.unconfirmed_all)
+
+
+_NOBODY: Final = Interest({})
+
+
+def _missing(before: Interest, now: Interest) -> _Missing:
+    """Compare two answers; where the later one was lost, the earlier one is unconfirmed."""
+    missing = before.named.keys() - now.named.keys()
+    unconfirmed = {
+        user_id: modules
+        for user_id, modules in (before.named.items() if missing else ())
+        if user_id in missing and any(it.name in now.lost for it in modules)
+    }
+    saw_all = () if now.all_users else before.all_users
+    unconfirmed_all = tuple(it for it in saw_all if it.module in now.lost)
+    ended_all = bool(saw_all) and not unconfirmed_all
+    return _Missing(missing - unconfirmed.keys(), ended_all, unconfirmed, unconfirmed_all)
+
+
 class ModuleInterests:
     """Viewer to the users whom modules name for the viewer, in both directions."""
 
@@ -96,31 +129,25 @@ class ModuleInterests:
         """Replace the viewer's answer; return the users who are not named any more."""
         is_stale = viewer not in self._cached
         before = self._cached.get(viewer) or self._forgotten.pop(viewer, None)
-        missing = before.named().keys() - interest.named.keys() if before else frozenset()
-        unconfirmed = {
-            user_id: modules
-            for user_id, modules in (before.named().items() if before and missing else ())
-            if user_id in missing and any(it.name in interest.lost for it in modules)
-        }
-        saw_all = before.all_users() if before and not interest.all_users else ()
-        unconfirmed_all = tuple(it for it in saw_all if it.module in interest.lost)
+        last = Interest(before.named(), before.all_users()) if before else _NOBODY
+        missing = _missing(last, interest)
         earlier = before.since if before else {}
         since = {user_id: earlier.get(user_id, position) for user_id in interest.named}
         all_since = None
         if interest.all_users:
             all_since = before.all_since if before and before.all_since is not None else position
-        if before is None or missing or saw_all or len(interest.named) != len(before.named()):
+        is_other = missing.is_any or len(interest.named) != len(last.named)
+        if before is None or is_other:
             self._changed.add(viewer)
         self._take_out(viewer)
         self._cached[viewer] = _Cached(
-            interest, now, since, all_since, unconfirmed, unconfirmed_all
+            interest, now, since, all_since, missing.unconfirmed, missing.unconfirmed_all
         )
         for user_id in interest.named:
             self._viewers.setdefault(user_id, set()).add(viewer)
         if interest.all_users:
             self._see_all[viewer] = interest.all_users[0]
-        ended_all = bool(saw_all) and not unconfirmed_all
-        return NoLongerNamed(missing - unconfirmed.keys(), ended_all, is_stale)
+        return NoLongerNamed(missing.ended, missing.ended_all, is_stale)
 
     def restore(self, viewer: UserId, interest: Interest) -> NoLongerNamed:
         """Compare an answer from before a restart, or of another node, with the one in use.
@@ -139,20 +166,11 @@ class ModuleInterests:
 
     def _compare(self, cached: _Cached, other: Interest) -> NoLongerNamed:
         """Return whom *other* names, and the answer in use does not; lost answers end nothing."""
-        lost = cached.interest.lost
-        missing = {it: other.named[it] for it in other.named.keys() - cached.interest.named.keys()}
-        unconfirmed = {
-            it: modules
-            for it, modules in missing.items()
-            if any(module.name in lost for module in modules)
-        }
-        cached.unconfirmed = {**unconfirmed, **cached.unconfirmed}
-        saw_all = other.all_users if not cached.all_users() else ()
-        lost_all = tuple(it for it in saw_all if it.module in lost)
-        cached.unconfirmed_all = (*cached.unconfirmed_all, *lost_all)
-        ended_all = bool(saw_all) and not lost_all
-        ended = missing.keys() - unconfirmed.keys()
-        return NoLongerNamed(ended, ended_all, is_stale=True)
+        all_users = () if cached.all_users() else other.all_users
+        missing = _missing(Interest(other.named, all_users), cached.interest)
+        cached.unconfirmed = {**missing.unconfirmed, **cached.unconfirmed}
+        cached.unconfirmed_all = (*cached.unconfirmed_all, *missing.unconfirmed_all)
+        return NoLongerNamed(missing.ended, missing.ended_all, is_stale=True)
 
     def last(self, viewer: UserId) -> Interest | None:
         """Return the answer with which the next one will be compared."""

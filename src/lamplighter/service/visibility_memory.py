@@ -164,7 +164,9 @@ class VisibilityMemory:
         for number, (viewer, text) in enumerate(saved.items(), 1):
             if number % _AT_A_TIME == 0:
                 await next_turn()
-            if viewer not in (_ROOMS, _EPOCH) and (unnamed := self._compare(viewer, text)):
+            if viewer in (_ROOMS, _EPOCH):
+                continue
+            if unnamed := self._compare(viewer, _CONTENT.decode(text)):
                 found[viewer] = unnamed
         return found
 
@@ -202,9 +204,16 @@ class VisibilityMemory:
             return found
 
         def content_of(viewer: UserId, kept: bytes | None) -> bytes | None:
-            if viewer in asked and (unnamed := self._compare(viewer, kept)):
-                found[viewer] = unnamed
-            return self._content_of(viewer, kept, is_asked=viewer in asked)
+            if viewer == _ROOMS and (rooms := self._rooms) is not None:
+                now = CountingRooms(rooms.others, {**rooms.rooms, **self._crossed})
+                return msgspec.json.encode(now)
+            content = _CONTENT.decode(kept) if kept else _Content()
+            content.ended = _newest(content.ended, self._endings.of(viewer))
+            if viewer in asked:
+                if unnamed := self._compare(viewer, content):
+                    found[viewer] = unnamed
+                self._put_named(viewer, content)
+            return None if content == _Content() else msgspec.json.encode(content)
 
         try:
             await self._store.update(saving, content_of)
@@ -219,22 +228,11 @@ class VisibilityMemory:
             self._is_failing = False
         return found
 
-    def _compare(self, viewer: UserId, kept: bytes | None) -> NoLongerNamed:
+    def _compare(self, viewer: UserId, content: _Content) -> NoLongerNamed:
         """Return whom modules do not name here of those whom they named at another node."""
-        content = _CONTENT.decode(kept) if kept else _Content()
         if content.by == self._node:
             return NoLongerNamed(frozenset())
         return self._interests.restore(viewer, _interest(content))
-
-    def _content_of(self, viewer: UserId, kept: bytes | None, *, is_asked: bool) -> bytes | None:
-        if viewer == _ROOMS and (rooms := self._rooms) is not None:
-            now = CountingRooms(rooms.others, {**rooms.rooms, **self._crossed})
-            return msgspec.json.encode(now)
-        content = _CONTENT.decode(kept) if kept else _Content()
-        content.ended = _newest(content.ended, self._endings.of(viewer))
-        if is_asked:
-            self._put_named(viewer, content)
-        return None if content == _Content() else msgspec.json.encode(content)
 
     def _put_named(self, viewer: UserId, content: _Content) -> None:
         """Put into *content* whom modules name for the viewer, if there is room."""

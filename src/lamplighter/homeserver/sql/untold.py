@@ -24,8 +24,7 @@ _CLEARED_EVERY: Final = timedelta(minutes=1)
 #: News that are told at a time.
 _AT_A_TIME: Final = 100
 
-_UNHEARD: Final = "SELECT payload FROM news WHERE position > $1 ORDER BY position"
-_KEPT_NEWS: Final = Statement("SELECT payload FROM news ORDER BY position")
+_AFTER: Final = "SELECT payload FROM news WHERE position > $1 ORDER BY position"
 _STORED: Final = Statement("SELECT position FROM stream")
 _UNTOLD: Final = """
 SELECT position, payload FROM news WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3
@@ -57,12 +56,14 @@ class UntoldNews:
 
     async def unheard(self) -> Sequence[bytes]:
         """Return all that is stored and unheard, in its order; raise `StorageUnavailable`."""
-        rows = await self._database.fetch(Statement(_UNHEARD, (self._nodes.heard,)))
-        return [payload for (payload,) in rows]
+        return await self._after(self._nodes.heard)
 
     async def kept(self) -> Sequence[bytes]:
         """Return all that is stored, told or not, in its order; raise `StorageUnavailable`."""
-        rows = await self._database.fetch(_KEPT_NEWS)
+        return await self._after(0)  # each write has a position from 1 on
+
+    async def _after(self, position: int) -> Sequence[bytes]:
+        rows = await self._database.fetch(Statement(_AFTER, (position,)))
         return [payload for (payload,) in rows]
 
     async def _tell(self) -> None:
