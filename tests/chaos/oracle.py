@@ -156,7 +156,7 @@ class Oracle:
     def _is_forgotten(self, viewer: Person, user: Person) -> bool:
         """Tell whether perhaps nobody knows that the client shows a user.
 
-        Nodes save once a minute whom a viewer does not see any more. In a blackout that is lost
+        Nodes save every second whom a viewer does not see any more. In a blackout that is lost
         with the log and the memory of all nodes, more than the cluster promises to survive.
         Whomever the viewer may see is told anew after it. If all nodes end, and no data of the log
         are lost, only the nodes' memory of whom modules have shown is. If one node is killed, so is

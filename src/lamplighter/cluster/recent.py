@@ -2,8 +2,8 @@
 
 An owner saves a change after it is told. So a node that starts reads first where the log ends, then
 the database, and puts the changes of the last minute on top, which the log has. Each node saves the
-ends of visibility once a minute, so the homeserver's news of that time are read, too: they say who
-has joined and left. So are the users whom modules have ceased to show.
+ends of visibility later, too, so the homeserver's news of that time are read: they say who has
+joined and left. So are the users whom modules have ceased to show.
 """
 
 from collections.abc import Iterator, Sequence

@@ -8,16 +8,14 @@ from typing import Final
 
 from sqlalchemy import Connection, inspect, select
 
-from lamplighter.database.dialects import insert_once
 from lamplighter.database.engine import Database
 from lamplighter.database.tables import users, visibility
+from lamplighter.database.visibility import KEPT_UNDER, SqlVisibilityStore
 from lamplighter.errors import ConfigError
 from lamplighter.ids import ServerName, UserId, server_of
 
-__all__ = ["KEPT_UNDER", "check_server_name", "keep_server_name"]
+__all__ = ["check_server_name", "keep_server_name"]
 
-#: Where the name is kept: in the place of a viewer, which no user ID is.
-KEPT_UNDER: Final = UserId("server")
 _KEPT: Final = select(visibility.c.content).where(visibility.c.viewer == KEPT_UNDER)
 _SOME_USER: Final = select(users.c.user_id).limit(1)
 
@@ -27,20 +25,26 @@ async def keep_server_name(database: Database, name: ServerName) -> None:
 
     Raises `ConfigError` if the database belongs to another server, and `StorageUnavailable`.
     """
-    async with database.read() as connection:
-        if (await connection.execute(_KEPT)).scalar_one_or_none() == name:
-            return
-    async with database.write() as connection:
-        await connection.run_sync(check_server_name, name)
-        row = {"viewer": KEPT_UNDER, "content": name}
-        await connection.execute(insert_once(connection, visibility), row)
-        await connection.run_sync(check_server_name, name)  # another process may have come first
+    store = SqlVisibilityStore(database)
+    kept = await store.of(KEPT_UNDER)
+    if kept is None:
+        async with database.read() as connection:
+            await connection.run_sync(check_server_name, name)
+        kept = await store.begin(
+            KEPT_UNDER, name.encode()
+        )  # of another process, if that came first
+    _check(kept.decode(), name)
 
 
 def check_server_name(connection: Connection, name: ServerName) -> None:
     """Raise `ConfigError` if the database belongs to another server; an empty one does not."""
     kept = _name_in(connection)
-    if kept is not None and kept != name:
+    if kept is not None:
+        _check(kept, name)
+
+
+def _check(kept: str, name: ServerName) -> None:
+    if kept != name:
         raise ConfigError(
             f"server_name: the database belongs to {kept}, and is of no use to {name};"
             " put the name back, or use another database"

@@ -8,11 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lamplighter.database.dialects import insert_once, upsert
 from lamplighter.database.engine import Database
-from lamplighter.database.server_name import KEPT_UNDER
 from lamplighter.database.tables import visibility
 from lamplighter.ids import UserId
 
-__all__ = ["SqlVisibilityStore"]
+__all__ = ["KEPT_UNDER", "SqlVisibilityStore"]
+
+#: Where the server's name is kept, in the place of a viewer: no user has that ID.
+KEPT_UNDER: Final = UserId("server")
 
 #: Alembic's table has one row, from the start on.
 _VERSION: Final = table("alembic_version", column("version_num"))

@@ -361,8 +361,8 @@ class Core:
         every(self.settings.housekeeping, self._keep_house)
         every(self.settings.interest_check, self._refresh_interests)
         every(self.connections.lingering, self.connections.sweep)
-        if not self.stream.is_current:
-            every(_NODES_SHARE, self._share_visibility)
+        alone = self.stream.is_current
+        every(self.settings.housekeeping if alone else _NODES_SHARE, self._share_visibility)
         told = self.federated.recently_told(self._clock.now())
         self._background.run(self.reminders.remind(told))
         self.intake.schedule()
@@ -391,8 +391,6 @@ class Core:
     def _keep_house(self) -> None:
         self.witnesses.away(self.feed.sweep())
         self._background.run(self.keeper.save_unannounced())
-        if self.stream.is_current:
-            self._background.run(self._save_and_recall())
 
     def _share_visibility(self) -> None:
         if self._sharing is None or self._sharing.done():
