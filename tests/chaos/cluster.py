@@ -208,13 +208,20 @@ class ChaosCluster:
             return ""
         return f"{status} {content}"
 
-    async def explain(self, viewer: str, subject: str) -> dict[str, Any]:
-        """Return what each node says of whether one user sees the other, and why."""
-        query = f"viewer={viewer}&subject={subject}"
-        return {
-            name: await self._ask("GET", f"{node.url}/_lamplighter/admin/explain?{query}")
-            for name, node in self.nodes.items()
-        }
+    async def explain(self, viewer: str, subject: str) -> list[str]:
+        """Return what each node says of whether one user sees the other, and why.
+
+        Each node also tells of the devices of *subject*, as far as this node knows them.
+        """
+        lines = list[str]()
+        for name, node in self.nodes.items():
+            admin = f"{node.url}/_lamplighter/admin"
+            query = f"viewer={viewer}&subject={subject}"
+            _, explained = await self._ask("GET", f"{admin}/explain?{query}")
+            _, user = await self._ask("GET", f"{admin}/users/{subject}")
+            lines.append(f"node {name} explains: {json.dumps(explained)}")
+            lines.append(f"node {name} tells of {subject}: {json.dumps(user)}")
+        return lines
 
     async def _ask(self, method: str, url: str) -> tuple[int, Any]:
         headers = {"Authorization": f"Bearer {_ADMIN_TOKEN}"}

@@ -1,7 +1,6 @@
 """A seeded story: people live, nodes and engines fail, an operator reloads; then it is calm."""
 
 import asyncio
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from math import inf
@@ -231,9 +230,7 @@ class Story:
         names = {told.viewer.name, told.user.name} if told else set[str]()
         lines += self._diary.about(names, _TOLD)
         if told is not None:
-            ids = told.viewer.user_id, told.user.user_id
-            explained = await self._cluster.explain(*ids)
-            lines += [f"node {name} explains: {json.dumps(it)}" for name, it in explained.items()]
+            lines += await self._cluster.explain(told.viewer.user_id, told.user.user_id)
         return lines
 
 

@@ -71,6 +71,8 @@ class Door:
         self._open.add(answered)
 
         def answer(news: News | Exception) -> None:
+            if isinstance(news, News) and news.leave is not None:
+                news.leave()
             if answered.done() or self.is_frozen:
                 return
             if isinstance(news, Exception):

@@ -68,6 +68,29 @@ async def test_a_former_owner_answers_late(cluster: Cluster) -> None:
     assert waiting.said == 2
 
 
+async def test_a_former_owner_took_in_the_later_one(cluster: Cluster) -> None:
+    """A former owner sends the beginning of a poll back, and takes its end in; the next owner sends
+    both back. Both are said again: the device does not poll for ever.
+    """
+    owner = cluster.owner_of(BOB)
+    other = cluster.other_than(owner)
+    waiting, lease = other.owners.waiting, owner.holder.lease
+    assert lease is not None
+    former = Lease(NodeName("former"), 1)
+    for event in (Syncing(BOB, PHONE, Presence.ONLINE), SyncEnded(BOB, PHONE)):
+        waiting.wait(event, former)
+    waiting.move(ALL_PARTITIONS, lease)
+    for by, outcomes in (
+        (former, (Outcome.ELSEWHERE, Outcome.DONE)),
+        (lease, (Outcome.ELSEWHERE, Outcome.ELSEWHERE)),
+    ):
+        for number, outcome in enumerate(outcomes):
+            waiting.answer(by, EventTaken(number, outcome))
+    await cluster.passes(2)
+    device = owner.core.tracker.device(BOB, PHONE)
+    assert (len(waiting), device is not None and device.is_polling) == (0, False)
+
+
 @dataclass(eq=False)
 class Sent(NodeMessages):
     """Writes down what is sent, and to whom."""

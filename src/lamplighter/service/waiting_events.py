@@ -131,13 +131,16 @@ class WaitingEvents:
             waiting.said_to = None
 
     def answer(self, by: Lease, message: EventTaken) -> None:
-        """Take in the answer of the owner, or former owner, *by*."""
+        """Take in the answer of the owner *by*.
+
+        An event that was said to another node since, or that will be said again, waits on: perhaps
+        an earlier one of its user is said after it, and would be the last word.
+        """
         waiting = self._waiting.get(message.number)
-        if waiting is None or waiting.said_to is None:
-            return  # it will be said again, perhaps after an earlier one
+        if waiting is None or waiting.said_to != by:
+            return
         if message.outcome is Outcome.ELSEWHERE:
-            if waiting.said_to == by:
-                self._sent_back(waiting)
+            self._sent_back(waiting)
             return
         self._remove(waiting)
         if message.outcome is Outcome.UNSAVED:
