@@ -17,7 +17,7 @@ from lamplighter.database.memory import open_memory
 from lamplighter.database.migrate import is_up_to_date
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.turns import turns_until_idle
-from lamplighter.errors import ClusterRefused
+from lamplighter.errors import ClusterRefused, NodesDiffer
 from lamplighter.modules.api import ModuleApi
 from lamplighter.modules.loader import ConfiguredModule, ModuleStyle
 from tests.cluster.memory_log import LogServer, Way
@@ -41,13 +41,16 @@ class World:
         self.apis: list[ModuleApi] = []
 
     @asynccontextmanager
-    async def node(self, name: str, more: str = "") -> AsyncIterator[Lamplighter]:
-        """Run a node until the block ends, in good order; *more* is in its configuration."""
+    async def node(self, name: str, more: str = "", secret: str = "") -> AsyncIterator[Lamplighter]:
+        """Run a node until the block ends, in good order; *more* is in its configuration.
+
+        The configuration of its module has a *secret*.
+        """
         text = CONFIG.replace("NODE", name) + more
         config = parse_config_text(text, Path("lamplighter.yaml"))
         self.logs[name] = log = self.log.log()
         module = ConfiguredModule(
-            "tests.Loop", {}, ModuleStyle.CALLBACKS, "here", factory=self.loop
+            "tests.Loop", {"key": secret}, ModuleStyle.CALLBACKS, "modules[0]", factory=self.loop
         )
         storage = Storage(open_memory(), None)
         server = await build(config, self.clock, storage, [module], log=log)
@@ -110,6 +113,28 @@ async def test_loops_of_modules() -> None:
         world.where()
         await world.passes(5)
         assert len(world.where()) == 1
+
+
+@pytest.mark.parametrize(
+    ("rooms", "secret", "line"),
+    [
+        (
+            "['!a:x']",
+            "s3cret",
+            "the modules: {}: tests.Loop (modules[0]) has another configuration",
+        ),
+        ("[]", "", "routing.exclude_rooms: {}: !a:x is missing"),
+        ("['!b:x']", "", "routing.exclude_rooms: {}: !a:x is missing; !b:x is extra"),
+    ],
+)
+async def test_a_node_that_differs(rooms: str, secret: str, line: str) -> None:
+    """A node whose modules or lists differ does not start, and says which module, or which item."""
+    world = World()
+    async with world.node("a", "routing: {exclude_rooms: ['!a:x']}"):
+        with pytest.raises(NodesDiffer) as raised:
+            async with world.node("b", f"routing: {{exclude_rooms: {rooms}}}", secret):
+                pass
+    assert str(raised.value) == line.format("not as at node a")
 
 
 async def test_a_start_loads_presence_once() -> None:

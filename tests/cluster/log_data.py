@@ -4,7 +4,7 @@
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -84,7 +84,8 @@ class LogData:
         if name in self._nodes:
             raise NodeNameInUse(f"a living node has the name {name}")
         for node in self._nodes.values():
-            _compare(facts.alike, node)
+            if difference := facts.unlike(node.lease.node, node.facts):
+                raise NodesDiffer(difference)
 
     def join(
         self, name: NodeName, facts: NodeFacts, floor: StreamPosition, now: Timestamp
@@ -171,15 +172,15 @@ class LogData:
         return position
 
     def agree(
-        self, lease: Lease, nodes: Collection[Lease], alike: Mapping[str, str], now: Timestamp
+        self, lease: Lease, nodes: Collection[Lease], facts: NodeFacts, now: Timestamp
     ) -> bool:
-        """Let every node say *alike* of itself, if all who live are of *nodes*."""
+        """Let every node say *facts* of itself, if all who live are of *nodes*."""
         self._node(lease, now)
         if any(node.lease not in nodes for node in self._nodes.values()):
             return False
         for node in self._nodes.values():
-            node.facts = NodeFacts(node.facts.address, alike)
-        self._append(Agreed(self._next(1, now), lease, alike), now)
+            node.facts = NodeFacts(node.facts.address, facts.alike, facts.parts)
+        self._append(Agreed(self._next(1, now), lease, facts.alike), now)
         return True
 
     def say(self, lease: Lease, to: Lease, payloads: Sequence[bytes], now: Timestamp) -> bool:
@@ -250,13 +251,3 @@ class LogData:
 
 def _position(record: LogRecord) -> StreamPosition:
     return record.position
-
-
-def _compare(alike: Mapping[str, str], node: _Node) -> None:
-    theirs = node.facts.alike
-    for fact in sorted(alike.keys() | theirs.keys()):
-        ours_is, theirs_is = (it.get(fact, "not set") for it in (alike, theirs))
-        if ours_is != theirs_is:
-            raise NodesDiffer(
-                f"{fact}: {ours_is} at this node, {theirs_is} at node {node.lease.node}"
-            )

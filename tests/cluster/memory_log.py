@@ -12,7 +12,7 @@ The same contract suite runs over this log and over the real one (`tests/contrac
 import asyncio
 import copy
 import itertools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from enum import Enum
@@ -247,9 +247,9 @@ class MemoryLog:
             lambda: self._own_data().tell(lease, partitions, payload, count, server.now())
         )
 
-    async def agree(self, lease: Lease, nodes: Collection[Lease], alike: Mapping[str, str]) -> bool:
+    async def agree(self, lease: Lease, nodes: Collection[Lease], facts: NodeFacts) -> bool:
         return await self._write(
-            lambda: self._own_data().agree(lease, nodes, alike, self._server.now())
+            lambda: self._own_data().agree(lease, nodes, facts, self._server.now())
         )
 
     async def say(self, lease: Lease, to: Lease, payloads: Sequence[bytes]) -> bool:

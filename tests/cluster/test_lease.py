@@ -126,7 +126,7 @@ class Other:
 
     async def agrees(self, facts: Mapping[str, str], lease: Lease) -> None:
         """Have *facts* be those of all, the node with *lease* included, which does not know."""
-        assert await self.log.agree(self.lease, {self.lease, lease}, facts)
+        assert await self.log.agree(self.lease, {self.lease, lease}, NodeFacts("", facts))
 
     async def lives(self, seconds: int) -> list[str]:
         """Let time pass; return the errors that are in the log of the process."""
@@ -355,7 +355,7 @@ async def test_nodes_that_differ(world: World) -> None:
     world.listener.take()
     world.holder.fail(LeaseLost("ended"))
     assert await other.lives(9) == ["version: 1 at this node, 2 at node b"]
-    world.holder.agreed({"version": "2"})
+    world.holder.agreed(NodeFacts("here", {"version": "2"}))
     assert await other.lives(1) == []
     assert world.holder.lease is not None
     lease = world.holder.lease

@@ -360,7 +360,7 @@ async def test_messages(world: World) -> None:
 async def test_what_nodes_agree_on(world: World) -> None:
     """What the nodes agree on is done in the order of the log, and the consumer gets its entry."""
     a = await world.start("a")
-    await a.log.agree(a.lease, [a.lease], {"version": "2"})
+    await a.log.agree(a.lease, [a.lease], NodeFacts("", {"version": "2"}))
     await turns_until_idle()
     assert a.agreement.told[-1] == ("agreed", {"version": "2"})
     assert a.entries == [Idle(), Forgotten(ALICE)]
@@ -379,7 +379,7 @@ async def test_what_a_node_cannot_do(world: World, failure: Exception, why: str)
     a = await world.start("a")
     a.agreement.fails_with = failure
     with capture_logs() as logs:
-        await a.log.agree(a.lease, [a.lease], {"version": "2"})
+        await a.log.agree(a.lease, [a.lease], NodeFacts("", {"version": "2"}))
         await turns_until_idle()
     assert a.ended == [why]
     assert [it["event"] for it in logs] == [
@@ -393,7 +393,7 @@ async def test_the_log_is_away(world: World) -> None:
     a.log.way = Way.CLOSED
     await world.passes(1)
     a.log.way = Way.OPEN
-    await a.log.agree(a.lease, [a.lease], {"version": "2"})
+    await a.log.agree(a.lease, [a.lease], NodeFacts("", {"version": "2"}))
     await world.passes(1)
     assert (a.entries, a.ended) == ([Idle(), Forgotten(ALICE)], [])
 
@@ -455,7 +455,9 @@ async def test_reading_without_a_lease(world: World) -> None:
     other = await log.join(NodeName("c"), NodeFacts("c", {}), BEGINNING)
     a.holder.fail(LeaseLost("ended"))
     for version in "23":
-        await log.agree(other, [a.holder.standing.nodes[0].lease, other], {"version": version})
+        await log.agree(
+            other, [a.holder.standing.nodes[0].lease, other], NodeFacts("", {"version": version})
+        )
         await turns_until_idle()
         assert a.agreement.told[-1] == ("agreed", {"version": version})
 

@@ -4,10 +4,13 @@ import hashlib
 from datetime import timedelta
 from typing import Final
 
+import msgspec
 import pytest
 
 from lamplighter.clock import Timestamp
-from lamplighter.cluster.entries import EverybodyBut, VisibilityEnded
+from lamplighter.cluster.entries import EverybodyBut, ReloadAsked, VisibilityEnded
+from lamplighter.cluster.log import Lease, NodeName
+from lamplighter.cluster.parts import Part
 from lamplighter.cluster.wire import (
     WIRE_VERSION,
     EventSaid,
@@ -58,6 +61,7 @@ EVENTS: Final[list[Event]] = [
 ]
 RECORDS: Final = {
     **{type(it).__name__: WireRecord([it], [USER]) for it in ENTRIES},
+    "Part": WireRecord([ReloadAsked(Lease(NodeName("a"), 7), "1", (Part("a.B", "here"),))], [USER]),
     "EverybodyBut": WireRecord([VisibilityEnded(ALICE, EverybodyBut((DORA,)), True)], [USER]),
 }
 MESSAGES: Final[dict[str, NodeMessage]] = {
@@ -68,6 +72,7 @@ MESSAGES: Final[dict[str, NodeMessage]] = {
 
 #: The digest of each form as version 4 writes it.
 FORMS: Final = {
+    "Part": "28a97347bf01",
     "Changed": "6f489662f9d5",
     "LateAnswer": "5ae2edf79e85",
     "Abandoned": "15c60594e3f4",
@@ -132,6 +137,14 @@ def test_records(name: str) -> None:
     record = RECORDS[name]
     read = decode_record(encode_record(record))
     assert (list(read.entries), list(read.users)) == (record.entries, record.users)
+
+
+def test_a_later_field() -> None:
+    """A field that only another version has is passed over, where this one does without it."""
+    by = Lease(NodeName("a"), 7)
+    written = {"type": "ReloadAsked", "by": by, "digest": "1", "later": {"more": 2}}
+    payload = bytes([WIRE_VERSION]) + msgspec.msgpack.encode([[written], []])
+    assert list(decode_record(payload).entries) == [ReloadAsked(by, "1", None)]
 
 
 @pytest.mark.parametrize("name", MESSAGES)

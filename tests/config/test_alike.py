@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lamplighter.config import parse_config_text
-from lamplighter.config.alike import alike_keys
+from lamplighter.config.alike import alike_keys, items_of_lists
 
 #: Other values than the defaults.
 EVERY_KEY = """
@@ -116,3 +116,13 @@ def test_a_long_value_is_told_by_its_digest() -> None:
     assert told == {"routing.exclude_rooms": "a value with the digest b07111c3d115ce89"}
     assert told == exclude(reversed(range(100)))
     assert told != exclude(range(101))
+
+
+def test_the_items_of_lists() -> None:
+    """Of each list the items are told, too, by what is told of the list."""
+    config = parse_config_text(EVERY_KEY, Path("x.yaml"))
+    assert items_of_lists(config) == {
+        "[!a:demo, !b:demo]": ("!a:demo", "!b:demo"),
+        "[a.demo, b.demo]": ("a.demo", "b.demo"),
+        "[c.demo]": ("c.demo",),
+    }

@@ -19,6 +19,7 @@ from lamplighter.cluster.log import (
     PartitionId,
     ToldToAll,
 )
+from lamplighter.cluster.parts import Part
 from lamplighter.cluster.positions import BEGINNING, RECORD, at_time, instant_of, record_of
 from lamplighter.devtools.turns import turns, turns_until_idle
 from lamplighter.errors import (
@@ -128,6 +129,25 @@ async def test_facts_that_differ(server: AnyLogServer, alike: dict[str, str], fa
         await second.join(NodeName("b"), NodeFacts("y", alike), BEGINNING)
     await first.leave(lease)
     assert (await second.join(NodeName("b"), NodeFacts("y", alike), BEGINNING)).node == "b"
+
+
+async def test_parts_that_differ(server: AnyLogServer) -> None:
+    """A node that differs is told which part it is, if both say what the digests are made of.
+
+    So it is with what the nodes have agreed on, too.
+    """
+    first, second = server.log(), server.log()
+    lists = {"1": (Part("a"), Part("b")), "2": (Part("b"), Part("c")), "3": ()}
+    facts = {it: NodeFacts("x", {"key": it}, {it: of}) for it, of in lists.items()}
+    lease = await first.join(NodeName("a"), facts["1"], BEGINNING)
+    with pytest.raises(NodesDiffer, match=r"^key: not as at node a: a is missing; c is extra$"):
+        await second.join(NodeName("b"), facts["2"], BEGINNING)
+    with pytest.raises(NodesDiffer, match=r"^key: 2 at this node, 1 at node a$"):
+        await second.join(NodeName("b"), NodeFacts("x", {"key": "2"}), BEGINNING)
+    assert await first.agree(lease, [lease], facts["2"])
+    with pytest.raises(NodesDiffer, match=r"^key: not as at node a: b is missing; c is missing$"):
+        await second.join(NodeName("b"), facts["3"], BEGINNING)
+    await second.join(NodeName("b"), NodeFacts("y", {"key": "2"}), BEGINNING)
 
 
 async def test_partitions_are_taken(server: AnyLogServer) -> None:
@@ -286,7 +306,7 @@ async def test_nodes_agree(server: AnyLogServer) -> None:
     """What all living nodes have agreed on is asked of whoever joins; all learn of it, in order."""
     a, b = await joined(server, "a"), await joined(server, "b")
     facts = {"version": "2"}
-    assert await a.log.agree(a.lease, [a.lease, b.lease], facts)
+    assert await a.log.agree(a.lease, [a.lease, b.lease], NodeFacts("", facts))
     await b.tell(b"x")
     assert payloads(await b.records(a.start)) == payloads(await a.records()) == [facts, b"x"]
     assert (await b.records(a.start))[0] == Agreed((await a.records())[0].position, a.lease, facts)
@@ -299,13 +319,13 @@ async def test_nodes_agree(server: AnyLogServer) -> None:
 async def test_not_all_agree(server: AnyLogServer) -> None:
     """Nothing changes if a node lives that does not take part, and be it another lease of one."""
     a, b = await joined(server, "a"), await joined(server, "b")
-    assert not await a.log.agree(a.lease, [a.lease], {"version": "2"})
+    assert not await a.log.agree(a.lease, [a.lease], NodeFacts("", {"version": "2"}))
     await server.end(b, a)
     again = await joined(server, "b")
-    assert not await a.log.agree(a.lease, [a.lease, b.lease], {"version": "2"})
+    assert not await a.log.agree(a.lease, [a.lease, b.lease], NodeFacts("", {"version": "2"}))
     assert await a.records() == []
     await server.end(again, a)
-    assert await a.log.agree(a.lease, [a.lease, b.lease], {"version": "2"})
+    assert await a.log.agree(a.lease, [a.lease, b.lease], NodeFacts("", {"version": "2"}))
 
 
 async def test_agreeing_without_a_lease(server: AnyLogServer) -> None:
@@ -313,7 +333,7 @@ async def test_agreeing_without_a_lease(server: AnyLogServer) -> None:
     a, b = await joined(server, "a"), await joined(server, "b")
     await server.end(a, b)
     with pytest.raises(LeaseLost):
-        await a.log.agree(a.lease, [a.lease, b.lease], {"version": "2"})
+        await a.log.agree(a.lease, [a.lease, b.lease], NodeFacts("", {"version": "2"}))
     assert await b.records() == []
     await joined(server, "c")
 

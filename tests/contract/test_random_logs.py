@@ -27,7 +27,16 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from lamplighter.cluster.log import Agreed, Lease, Log, LogRecord, Owned, PartitionId, ToldToAll
+from lamplighter.cluster.log import (
+    Agreed,
+    Lease,
+    Log,
+    LogRecord,
+    NodeFacts,
+    Owned,
+    PartitionId,
+    ToldToAll,
+)
 from lamplighter.cluster.positions import BEGINNING, RECORD
 from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.errors import LeaseLost, LogUnreachable, NodeNameInUse
@@ -45,7 +54,7 @@ COUNTS: Final = st.integers(1, 40)
 ANY: Final = st.integers(0, 1_000)
 
 
-class Told(msgspec.Struct, frozen=True):
+class ToldValue(msgspec.Struct, frozen=True):
     """What a record says in these worlds."""
 
     number: int
@@ -199,7 +208,7 @@ class LogWorld(RuleBasedStateMachine):
         """A node lets some agree, who may not be all."""
         node = self.one(which)
         leases = {it.lease for name, it in self.living.items() if name in names}
-        agreeing = node.log.agree(node.lease, leases, FACTS)
+        agreeing = node.log.agree(node.lease, leases, NodeFacts("", FACTS))
         if not self.lives(node):
             self.refused(agreeing)
             return
@@ -250,7 +259,7 @@ class LogWorld(RuleBasedStateMachine):
             if isinstance(record, Owned):
                 owners.update(dict.fromkeys(record.partitions, record.owner))
             elif isinstance(record, ToldToAll):
-                told = msgspec.json.decode(record.payload, type=Told)
+                told = msgspec.json.decode(record.payload, type=ToldValue)
                 assert {owners[it] for it in told.partitions} <= {record.by}
 
     @invariant()
@@ -298,14 +307,14 @@ class LogWorld(RuleBasedStateMachine):
     def payload(self, partitions: frozenset[int]) -> bytes:
         """Return what has not been said before."""
         self.numbers += 1
-        return msgspec.json.encode(Told(self.numbers, tuple(partitions)))
+        return msgspec.json.encode(ToldValue(self.numbers, tuple(partitions)))
 
     def is_told(
         self, node: Joined, position: StreamPosition, partitions: frozenset[int], count: int
     ) -> None:
         """Note a record, which is after all others, by as many places as it has entries."""
         assert position >= self.newest + count * RECORD
-        payload = msgspec.json.encode(Told(self.numbers, tuple(partitions)))
+        payload = msgspec.json.encode(ToldValue(self.numbers, tuple(partitions)))
         self.note(ToldToAll(position, node.lease, count, payload))
 
     def now_owns(self, owner: Lease, partitions: frozenset[int]) -> None:

@@ -19,6 +19,9 @@ pytestmark = pytest.mark.processes
 #: A signal, or a poll, that has led to nothing is repeated so often.
 _MOST_TRIES: Final = 20
 
+#: What the log says of two nodes with modules of other configurations.
+ANOTHER: Final = "rule_of_nodes.Rule (modules[0]) has another configuration"
+
 RULE: Final = """
 class Rule:
     def __init__(self, config, api):
@@ -111,7 +114,7 @@ async def test_sighup(nodes: Nodes, http: aiohttp.ClientSession) -> None:
     assert await poll == "brb"
 
     nodes.show(a, "")
-    await reload(a, "node b: the modules in its configuration differ")
+    await reload(a, "node b: the modules in its configuration differ: " + ANOTHER)
     nodes.show(b, "")
     (b.folder / "rule_of_nodes.py").write_text("class Rule(")
     await reload(a, "SyntaxError")

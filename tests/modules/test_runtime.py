@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lamplighter.cluster.parts import Part, ToldValue
 from lamplighter.config import parse_config_text
 from lamplighter.errors import ModuleError
 from lamplighter.modules import synapse_paths
@@ -49,19 +50,25 @@ def reloaded_from(*entries: ConfiguredModule) -> ReloadSource:
 
 
 async def test_modules_that_differ() -> None:
-    """Modules with another digest than the expected one are not even loaded."""
-    world = World(source=reloaded_from(entry("quick.Never", {})))
-    with pytest.raises(ModuleError, match="the modules in its configuration differ"):
-        await world.runtime.prepare("another")
+    """Modules that are not the expected ones are not even loaded, and the error says which."""
+    configured = entry("quick.Never", {})
+    world = World(source=reloaded_from(configured))
+    expected = ToldValue("another", (Part("quick.Router", "modules[0]"),))
+    problem = "the modules in its configuration differ"
+    which = f"quick.Router (modules[0]) is missing; {configured.path} (modules[0]) is extra"
+    for told, how in ((expected, f"{problem}: {which}"), (ToldValue("another", None), problem)):
+        with pytest.raises(ModuleError) as raised:
+            await world.runtime.prepare(told)
+        assert str(raised.value) == how
     await world.runtime.stop()
 
 
 async def test_one_set_is_tried_at_a_time() -> None:
     """Other modules are tried once those before are discarded; a stop discards what is tried."""
     world = World(source=reloaded_from())
-    digest = world.runtime.digest()
-    first = await world.runtime.prepare(digest)
-    preparing = asyncio.ensure_future(world.runtime.prepare(digest))
+    told = world.runtime.told()
+    first = await world.runtime.prepare(told)
+    preparing = asyncio.ensure_future(world.runtime.prepare(told))
     await turns(20)
     assert not preparing.done()
     await first.discard()
@@ -77,7 +84,7 @@ async def test_what_is_tried_is_used() -> None:
     """Modules that were tried are those of the server once they are used."""
     module = replace(entry("busy_modules.FromThread", {"users": []}), factory=FromThread)
     world = World(source=reloaded_from(module))
-    tried = await world.runtime.prepare(world.runtime.digest())
+    tried = await world.runtime.prepare(world.runtime.told())
     assert world.runtime.names() == ()
     tried.use()
     await tried.begin()

@@ -8,6 +8,7 @@ from typing import Final
 
 from lamplighter.cluster.entries import Changed, LateAnswer, Reminded, SentRoutes
 from lamplighter.cluster.log import Agreed, MessageId, NodeFacts, NodeName, ToldToAll
+from lamplighter.cluster.parts import Part, ToldValue
 from lamplighter.cluster.positions import BEGINNING
 from lamplighter.cluster.wire import decode_record
 from lamplighter.errors import ModuleError, NodesDiffer
@@ -69,17 +70,17 @@ class FakeModules:
     def names(self) -> Sequence[str]:
         return [self.in_use]
 
-    def digest(self) -> str:
-        return self.configured
+    def told(self) -> ToldValue:
+        return ToldValue(self.configured, (Part(self.configured),))
 
-    async def prepare(self, digest: str) -> Candidate:
+    async def prepare(self, told: ToldValue) -> Candidate:
         self.steps.append("tries")
         await self.tried.wait()
         if self.problem is not None:
             raise ModuleError(self.problem)
-        if digest != self.configured:
+        if told.text != self.configured:
             raise ModuleError("the modules in its configuration differ")
-        return Candidate(self, digest)
+        return Candidate(self, told.text)
 
 
 async def show_charlie(states: object) -> object:

@@ -6,6 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from lamplighter.clock import next_turn
+from lamplighter.cluster.log import NodeFacts, NodeName
+from lamplighter.cluster.parts import Part
+from lamplighter.cluster.positions import BEGINNING
 from lamplighter.errors import NodesDiffer
 from lamplighter.service.reload import ReloadResult
 from tests.cluster.memory_log import Way
@@ -34,6 +37,14 @@ async def test_who_may_join_afterwards(nodes: Nodes) -> None:
     assert (await nodes.may_join(OLD), await nodes.may_join(NEW)) == (True, False)
     await nodes.reloads("a")
     assert (await nodes.may_join(OLD), await nodes.may_join(NEW)) == (False, True)
+
+
+async def test_what_is_told_afterwards(nodes: Nodes) -> None:
+    """After a reload a node with the old modules is told which they are, and which are new."""
+    await nodes.reloads("b")
+    old = NodeFacts("x", OLD, {"Old": (Part("Old"),)})
+    with pytest.raises(NodesDiffer, match=r": New is missing; Old is extra$"):
+        await nodes.cluster.server.log().join(NodeName("joins"), old, BEGINNING)
 
 
 async def test_a_lease_lost_afterwards(nodes: Nodes) -> None:

@@ -17,13 +17,14 @@ from lamplighter.cluster.local import LocalStream
 from lamplighter.cluster.log import Lease, Log, NodeFacts, NodeName, PartitionId
 from lamplighter.cluster.node import ClusterNode
 from lamplighter.cluster.partitions import partition_of
+from lamplighter.cluster.parts import Part
 from lamplighter.cluster.recent import ended_of, news_of, read_recent, unsure_of, with_recent
 from lamplighter.cluster.shared import SharedStream
 from lamplighter.cluster.time import ClusterClock
 from lamplighter.cluster.valkey_address import parse_valkey_url
 from lamplighter.cluster.wire import WIRE_VERSION
 from lamplighter.config import BusUrl, Config
-from lamplighter.config.alike import alike_keys
+from lamplighter.config.alike import alike_keys, items_of_lists
 from lamplighter.database.engine import Database
 from lamplighter.database.migrate import is_up_to_date, migrate
 from lamplighter.database.presence import SqlPresenceStore
@@ -32,7 +33,7 @@ from lamplighter.errors import ClusterRefused, ConfigError, LogLost
 from lamplighter.federation.keys import SigningKeys
 from lamplighter.futures import fail, finish
 from lamplighter.ids import ServerName, StreamPosition, UserId
-from lamplighter.modules.digest import digest_of
+from lamplighter.modules.digest import told_modules
 from lamplighter.modules.host import ONLY_NODE, ModuleNode
 from lamplighter.modules.loader import ConfiguredModule
 from lamplighter.modules.runtime import ModuleRuntime
@@ -363,8 +364,9 @@ def facts_of(
     alike = {
         "server_name": config.server_name,
         "the version of the stream": str(WIRE_VERSION),
-        FACT_OF_MODULES: digest_of(modules),
         "the signing key": key,
         **alike_keys(config),
     }
-    return NodeFacts(str(config.listen[0]), alike)
+    parts = {text: tuple(map(Part, items)) for text, items in items_of_lists(config).items()}
+    facts = NodeFacts(str(config.listen[0]), alike, parts)
+    return facts.having(FACT_OF_MODULES, told_modules(modules))

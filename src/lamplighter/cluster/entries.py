@@ -33,6 +33,7 @@ from typing import TypeAlias
 import msgspec
 
 from lamplighter.cluster.log import Lease
+from lamplighter.cluster.parts import Part
 from lamplighter.ids import DeviceId, RoomId, StreamPosition, UserId
 from lamplighter.presence.changes import Change
 from lamplighter.presence.state import UserPresenceState
@@ -210,7 +211,7 @@ class ModulesSwapped(msgspec.Struct, frozen=True, tag=True):
     altered: frozenset[UserId]
 
 
-class ReloadAsked(msgspec.Struct, frozen=True, tag=True):
+class ReloadAsked(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """A node asks all nodes to reload their modules; `service/cluster_reload.py` has the steps.
 
     The position of this entry is the number of the reload.
@@ -219,6 +220,9 @@ class ReloadAsked(msgspec.Struct, frozen=True, tag=True):
     by: Lease
     #: What the modules of a node's configuration must have as their digest.
     digest: str
+    #: What these modules are, so that a node can say in what its own differ; None if the asker's
+    #: version does not say it.
+    parts: tuple[Part, ...] | None = None
 
 
 class ModulesTried(msgspec.Struct, frozen=True, tag=True):

@@ -6,7 +6,7 @@ could not be written, tries to get another one first; its clients do not notice 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final, Protocol
@@ -119,13 +119,13 @@ class LeaseHolder:
         return self._standing
 
     @property
-    def alike(self) -> Mapping[str, str]:
-        """In what the nodes may not differ, as this node says it when it joins."""
-        return self._facts.alike
+    def facts(self) -> NodeFacts:
+        """What this node says of itself when it joins."""
+        return self._facts
 
-    def agreed(self, alike: Mapping[str, str]) -> None:
-        """Say *alike* at the next join: the nodes have agreed on it."""
-        self._facts = NodeFacts(self._facts.address, alike)
+    def agreed(self, facts: NodeFacts) -> None:
+        """Say *facts* at the next join: the nodes have agreed on them."""
+        self._facts = facts
 
     async def join(self, floor: StreamPosition) -> None:
         """Get the first lease, and keep it. Positions go on above *floor*.

@@ -38,6 +38,7 @@ from typing import Final, NewType, Protocol, TypeAlias
 import msgspec
 
 from lamplighter.clock import Timestamp
+from lamplighter.cluster.parts import Part, ToldValue
 from lamplighter.cluster.positions import RECORD
 from lamplighter.ids import StreamPosition
 
@@ -92,6 +93,32 @@ class NodeFacts(msgspec.Struct, frozen=True):
     address: str
     #: By its name, each fact in which the nodes of a server may not differ. A version for example.
     alike: Mapping[str, str]
+    #: By a value of `alike` that is a digest, what it is made of: to say what differs. It is not
+    #: compared, and a node of another version may not say it.
+    parts: Mapping[str, tuple[Part, ...]] = {}
+
+    def having(self, fact: str, told: ToldValue) -> "NodeFacts":
+        """Return these facts with another value of one *fact*."""
+        parts = {it: of for it, of in self.parts.items() if it != self.alike.get(fact)}
+        if told.parts is not None:
+            parts[told.text] = told.parts
+        return NodeFacts(self.address, {**self.alike, fact: told.text}, parts)
+
+    def unlike(self, name: NodeName, theirs: "NodeFacts") -> str | None:
+        """Return the first fact that differs from the node *name*, and how; None if none does."""
+        for fact in sorted(self.alike.keys() | theirs.alike.keys()):
+            here, there = self.told(fact), theirs.told(fact)
+            if here.text != there.text:
+                how = here.unlike(there)
+                if how is not None:
+                    return f"{fact}: not as at node {name}: {how}"
+                return f"{fact}: {here.text} at this node, {there.text} at node {name}"
+        return None
+
+    def told(self, fact: str) -> ToldValue:
+        """Return what this node says of a *fact*."""
+        text = self.alike.get(fact)
+        return ToldValue("not set", ()) if text is None else ToldValue(text, self.parts.get(text))
 
 
 class NodeStanding(msgspec.Struct, frozen=True):
@@ -234,8 +261,8 @@ class Log(Protocol):
         Raises `LeaseLost`, too, if *lease* does not own all *partitions*.
         """
 
-    async def agree(self, lease: Lease, nodes: Collection[Lease], alike: Mapping[str, str]) -> bool:
-        """Put *alike* in the place of `NodeFacts.alike` of every node, if only *nodes* live.
+    async def agree(self, lease: Lease, nodes: Collection[Lease], facts: NodeFacts) -> bool:
+        """Put *facts*, but for the address, in the place of those of all, if only *nodes* live.
 
         Tells whether that is so. If it is, the log has a record `Agreed` of it.
         """

@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any, Final, NoReturn, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 import msgspec
 
@@ -36,6 +36,7 @@ from lamplighter.cluster.log import (
     Said,
     ToldToAll,
 )
+from lamplighter.cluster.parts import Part
 from lamplighter.cluster.positions import (
     RECORD,
     at_time,
@@ -116,7 +117,8 @@ class ValkeyLog:
             JOIN,
             name,
             facts.address,
-            _facts(facts.alike),
+            _json(facts.alike),
+            _json(facts.parts),
             record_of(floor) // RECORD,
             least // RECORD,
             milliseconds(LEASE),
@@ -126,8 +128,9 @@ class ValkeyLog:
         match [it.decode() for it in cast("list[bytes]", reply)]:
             case ["in use"]:
                 raise NodeNameInUse(f"a living node has the name {name}")
-            case ["differ", other, theirs]:
-                _refuse(facts.alike, other, _read_facts(theirs))
+            case ["differ", other, alike, parts]:
+                theirs = NodeFacts("", _read_facts(alike), _read_parts(parts))
+                raise NodesDiffer(facts.unlike(NodeName(other), theirs) or "nodes differ")
             case ["lease", epoch, birth]:
                 if birth != self._birth:
                     self._birth, self._sure = Birth(birth), None
@@ -167,9 +170,10 @@ class ValkeyLog:
             raise ValueError("a record has an entry")
         return _position(await self._run_with(lease, TELL, count, payload, self._kept, *partitions))
 
-    async def agree(self, lease: Lease, nodes: Collection[Lease], alike: Mapping[str, str]) -> bool:
+    async def agree(self, lease: Lease, nodes: Collection[Lease], facts: NodeFacts) -> bool:
+        written = (_json(facts.alike), _json(facts.parts))
         agreed = [_written(it) for it in nodes]
-        return await self._run_with(lease, AGREE, _facts(alike), self._kept, *agreed) == 1
+        return await self._run_with(lease, AGREE, *written, self._kept, *agreed) == 1
 
     async def say(self, lease: Lease, to: Lease, payloads: Sequence[bytes]) -> bool:
         kept = milliseconds(_MESSAGES_KEPT)
@@ -328,16 +332,14 @@ def _message(entry_id: bytes, fields: list[bytes]) -> Said:
     return Said(MessageId(entry_id.decode()), _lease(fields[1]), fields[3])
 
 
-def _facts(alike: Mapping[str, str]) -> bytes:
+def _json(facts: Mapping[str, object]) -> bytes:
     """Return facts in the form in which they are compared."""
-    return msgspec.json.encode(alike, order="sorted")
+    return msgspec.json.encode(facts, order="sorted")
 
 
 def _read_facts(written: str | bytes) -> dict[str, str]:
     return msgspec.json.decode(written, type=dict[str, str])
 
 
-def _refuse(ours: Mapping[str, str], other: str, theirs: Mapping[str, str]) -> NoReturn:
-    fact = min(it for it in ours.keys() | theirs.keys() if ours.get(it) != theirs.get(it))
-    here, there = (it.get(fact, "not set") for it in (ours, theirs))
-    raise NodesDiffer(f"{fact}: {here} at this node, {there} at node {other}")
+def _read_parts(written: str) -> dict[str, tuple[Part, ...]]:
+    return msgspec.json.decode(written, type=dict[str, tuple[Part, ...]])

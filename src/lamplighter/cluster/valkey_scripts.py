@@ -5,7 +5,7 @@ was frozen appends nothing with a lease that has ended. The keys, after `lamp:{s
 
     state         hash    birth, began, head, floor, epoch: see below
     nodes         set     the names of nodes that have joined
-    node:NAME     hash    lease, address, alike, applied; it expires with the lease
+    node:NAME     hash    lease, address, alike, parts, applied; it expires with the lease
     owners        hash    partition to lease; it holds as long as that lease lives
     log:BIRTH     stream  the records: by, count, after, and `told`, `owned` or `agreed`
     in:LEASE      stream  what others say to that lease: by, said
@@ -108,18 +108,18 @@ def _script(source: str) -> Script:
     return Script(whole, hashlib.sha1(whole.encode(), usedforsecurity=False).hexdigest())
 
 
-#: name, address, alike, the largest position that the node knows, floor, life of the lease in ms,
-#: birth of the data that the node has joined before, birth if the log begins here.
+#: name, address, alike, parts, the largest position that the node knows, floor, life of the lease
+#: in ms, birth of the data that the node has joined before, birth if the log begins here.
 JOIN: Final = _script("""
-local name, address, alike, known, least, life, theirs, new = unpack(ARGV)
+local name, address, alike, parts, known, least, life, theirs, new = unpack(ARGV)
 local key = prefix .. 'node:' .. name
 if redis.call('EXISTS', key) == 1 then
     return {'in use'}
 end
 for _, other in ipairs(redis.call('SMEMBERS', nodes)) do
-    local theirs = redis.call('HGET', prefix .. 'node:' .. other, 'alike')
-    if theirs and theirs ~= alike then
-        return {'differ', other, theirs}
+    local theirs = redis.call('HMGET', prefix .. 'node:' .. other, 'alike', 'parts')
+    if theirs[1] and theirs[1] ~= alike then
+        return {'differ', other, theirs[1], theirs[2] or '{}'}
     end
 end
 local found = redis.call('HMGET', state, 'birth', 'began', 'head', 'floor', 'epoch')
@@ -140,7 +140,8 @@ local highest = math.max(head, floor, least, now() * 16)
 epoch = math.max(epoch or 0, math.floor(highest / 16)) + 1
 redis.call('HSET', state, 'floor', whole(math.max(highest, epoch * 16)), 'epoch', whole(epoch))
 local lease = name .. ':' .. whole(epoch)
-redis.call('HSET', key, 'lease', lease, 'address', address, 'alike', alike, 'applied', 0)
+redis.call('HSET', key, 'lease', lease, 'address', address, 'alike', alike, 'parts', parts,
+    'applied', 0)
 redis.call('PEXPIRE', key, life)
 redis.call('SADD', nodes, name)
 return {'lease', whole(epoch), birth}
@@ -223,14 +224,14 @@ end
 return append(lease, count, kept, 'told', payload)
 """)
 
-#: lease, alike, for how many ms records are kept, leases.
+#: lease, alike, parts, for how many ms records are kept, leases.
 AGREE: Final = _script("""
-local lease, alike, kept = unpack(ARGV, 1, 3)
+local lease, alike, parts, kept = unpack(ARGV, 1, 4)
 if not lives(lease) then
     return false
 end
 local agreed, keys = {}, {}
-for place = 4, #ARGV do
+for place = 5, #ARGV do
     agreed[ARGV[place]] = true
 end
 for _, name in ipairs(redis.call('SMEMBERS', nodes)) do
@@ -243,7 +244,7 @@ for _, name in ipairs(redis.call('SMEMBERS', nodes)) do
     end
 end
 for _, key in ipairs(keys) do
-    redis.call('HSET', key, 'alike', alike)
+    redis.call('HSET', key, 'alike', alike, 'parts', parts)
 end
 append(lease, 1, kept, 'agreed', alike)
 return 1

@@ -30,7 +30,8 @@ __all__ = [
     "encode_record",
 ]
 
-#: The version of the form that this code writes and reads. Every change of an entry is a new one.
+#: The version of the form that this code writes and reads. Every change of an entry is a new one,
+#: but for a field with a default, without which a node of another version does as well.
 WIRE_VERSION: Final = 4
 
 _PREFIX: Final = bytes([WIRE_VERSION])

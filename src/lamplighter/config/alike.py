@@ -5,13 +5,14 @@ depend on the node how a user is, who is told, or whom the server has an account
 """
 
 import hashlib
+from collections.abc import Mapping
 from functools import reduce
 from typing import Final
 
 from lamplighter.config.differences import changed_keys
 from lamplighter.config.model import Config, HomeserverSettings
 
-__all__ = ["alike_keys"]
+__all__ = ["alike_keys", "items_of_lists"]
 
 #: Keys, and sections, that each node may have for itself. The modules are compared elsewhere.
 _OWN: Final = frozenset(
@@ -52,12 +53,25 @@ def alike_keys(config: Config) -> dict[str, str]:
     Of a list, only the items count, not their order. A key at its default is left out, so that a
     node does not differ from one of a version that lacks the key.
     """
+    return {key: _text(value) for key, value in _changed(config).items()}
+
+
+def items_of_lists(config: Config) -> dict[str, tuple[str, ...]]:
+    """Return, by its text in `alike_keys`, which may be a digest, the items of each list."""
+    return {_text(it): _items(it) for it in _changed(config).values() if isinstance(it, tuple)}
+
+
+def _changed(config: Config) -> Mapping[str, object]:
     defaults = Config(server_name=config.server_name)
     return {
-        key: _text(reduce(getattr, key.split("."), config))
+        key: reduce(getattr, key.split("."), config)
         for key in changed_keys(defaults, config)
         if key not in _OWN and key.partition(".")[0] not in _OWN
     }
+
+
+def _items(value: tuple[object, ...]) -> tuple[str, ...]:
+    return tuple(sorted({*map(str, value)}))
 
 
 def _text(value: object) -> str:
@@ -65,7 +79,7 @@ def _text(value: object) -> str:
         case bool():
             text = str(value).lower()
         case tuple():
-            text = f"[{', '.join(sorted({*map(str, value)}))}]"
+            text = f"[{', '.join(_items(value))}]"
         case HomeserverSettings():
             text = "given"  # each node may have its own way there
         case _:

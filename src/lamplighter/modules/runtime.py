@@ -21,11 +21,12 @@ from typing import Final
 
 from starlette.types import ASGIApp
 
+from lamplighter.cluster.parts import ToldValue
 from lamplighter.config import Config
 from lamplighter.config.differences import changed_keys
 from lamplighter.errors import ModuleError
 from lamplighter.modules.api import ModuleApi
-from lamplighter.modules.digest import digest_of
+from lamplighter.modules.digest import told_modules
 from lamplighter.modules.host import ModuleExchange
 from lamplighter.modules.loader import ConfiguredModule, LoadedModule
 from lamplighter.modules.module_set import ModuleSet
@@ -113,13 +114,13 @@ class ModuleRuntime:
             raise
         await candidate.begin()
 
-    def digest(self) -> str:
-        """Return the digest of the modules of the configuration as it is; raise `ConfigError`."""
+    def told(self) -> ToldValue:
+        """Return what the modules of the configuration are, as it is; raise `ConfigError`."""
         source = self._known_source
-        return digest_of(source.entries(source.read_config()))
+        return told_modules(source.entries(source.read_config()))
 
-    async def prepare(self, digest: str) -> TriedModules:
-        """Load and try the modules of the configuration as it is, whose digest must be *digest*.
+    async def prepare(self, told: ToldValue) -> TriedModules:
+        """Load and try the modules of the configuration as it is, which must be those of *told*.
 
         Raises `ConfigError` or `ModuleError`. There is one candidate at a time: the next one waits
         until this one has begun or is discarded.
@@ -127,8 +128,11 @@ class ModuleRuntime:
         source = self._known_source
         config = source.read_config()
         entries = source.entries(config)
-        if digest_of(entries) != digest:
-            raise ModuleError("the modules in its configuration differ")
+        ours = told_modules(entries)
+        if ours.text != told.text:
+            how = ours.unlike(told)
+            what = "the modules in its configuration differ"
+            raise ModuleError(f"{what}: {how}" if how else what)
         return await self._prepare(entries, source.needs_restart(config))
 
     async def _prepare(

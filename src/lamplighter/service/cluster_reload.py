@@ -55,6 +55,7 @@ from lamplighter.cluster.entries import (
 )
 from lamplighter.cluster.lease import LeaseHolder
 from lamplighter.cluster.log import Agreed, Lease, Log
+from lamplighter.cluster.parts import ToldValue
 from lamplighter.cluster.shared import SharedStream
 from lamplighter.errors import (
     ClusterRefused,
@@ -111,11 +112,11 @@ class Reloadable(Protocol):
     def names(self) -> Sequence[str]:
         """Return the names of the modules that run."""
 
-    def digest(self) -> str:
-        """Return the digest of the modules of the configuration as it is; raise `ConfigError`."""
+    def told(self) -> ToldValue:
+        """Return what the modules of the configuration are, as it is; raise `ConfigError`."""
 
-    async def prepare(self, digest: str) -> NewModules:
-        """Load and try the modules of the configuration as it is, whose digest must be *digest*.
+    async def prepare(self, told: ToldValue) -> NewModules:
+        """Load and try the modules of the configuration as it is, which must be those of *told*.
 
         Raises `ConfigError` or `ModuleError`. One at a time: the next call waits until the modules
         of the last one have begun, or are discarded.
@@ -128,6 +129,8 @@ class _Round:
 
     number: StreamPosition
     by: Lease
+    #: What every node must have as its modules.
+    told: ToldValue
     #: The lease with which this node takes part; None if it had none when it was asked.
     lease: Lease | None
     #: What this node would use.
@@ -183,8 +186,8 @@ class ClusterReload:
         lease, asked = self._lease, self._living
         if lease is None:
             raise LeaseLost("this node has no lease")
-        digest = modules.digest()
-        number = await self._append(ReloadAsked(lease, digest))
+        told = modules.told()
+        number = await self._append(ReloadAsked(lease, told.text, told.parts))
         try:
             round_ = self._round
             if round_ is None or round_.number != number:
@@ -193,7 +196,7 @@ class ClusterReload:
             await self._answered(round_, round_.tried, asked, _TRIED_WITHIN)
             self.stream.append(HoldAsked(number))
             await self._answered(round_, round_.held, asked, _HELD_WITHIN)
-            return await self._agree(round_, lease, digest)
+            return await self._agree(round_, lease)
         except BaseException:
             self.stream.append(ReloadCalledOff(number))
             raise
@@ -227,11 +230,11 @@ class ClusterReload:
             raise ModuleError(f"node {silent.node} does not answer") from None
         self._check_that_it_goes_on(round_)
 
-    async def _agree(self, round_: _Round, lease: Lease, digest: str) -> Sequence[str]:
-        alike = {**self.holder.alike, FACT_OF_MODULES: digest}
+    async def _agree(self, round_: _Round, lease: Lease) -> Sequence[str]:
+        facts = self.holder.facts.having(FACT_OF_MODULES, round_.told)
         problem = "the log of the cluster has lost its data"
         try:
-            if not await self.log.agree(lease, round_.held.keys(), alike):
+            if not await self.log.agree(lease, round_.held.keys(), facts):
                 raise ModuleError("another node has joined meanwhile")
         except ClusterUnavailable as error:
             self.holder.fail(error)  # whether they have agreed is seen in the log
@@ -267,7 +270,8 @@ class ClusterReload:
         """Take a step, or learn of one that another node has taken."""
         round_ = self._round
         if isinstance(entry, ReloadAsked):
-            self._asked(_Round(position, entry.by, self._lease), entry.digest)
+            told = ToldValue(entry.digest, entry.parts)
+            self._asked(_Round(position, entry.by, told, self._lease))
         elif round_ is not None and round_.number == entry.reload:
             match entry:
                 case ModulesTried():
@@ -304,7 +308,7 @@ class ClusterReload:
                 " again with the same modules"
             )
         self._round = None
-        self.holder.agreed(record.alike)
+        self.holder.agreed(self.holder.facts.having(FACT_OF_MODULES, round_.told))
         self.swap.adopt(round_.modules.registrations)
         round_.modules.use()
         self.swap.go_on()
@@ -318,7 +322,7 @@ class ClusterReload:
         self._news.set()
         return ModulesSwapped(frozenset[UserId]().union(*round_.held.values()))
 
-    def _asked(self, round_: _Round, digest: str) -> None:
+    def _asked(self, round_: _Round) -> None:
         under_way = self._round
         if under_way is not None and under_way.by.node != round_.by.node:
             problem = f"node {under_way.by.node} reloads the modules of all nodes already"
@@ -326,13 +330,13 @@ class ClusterReload:
             return
         self._call_off()
         self._round = round_
-        self.background.run(self._try(round_, digest))
+        self.background.run(self._try(round_))
 
-    async def _try(self, round_: _Round, digest: str) -> None:
+    async def _try(self, round_: _Round) -> None:
         assert self._modules is not None  # known before the node reads the log
         problem = None
         try:
-            modules = await self._modules.prepare(digest)
+            modules = await self._modules.prepare(round_.told)
         except (ConfigError, ModuleError) as error:
             problem = str(error)
         except Exception as failure:  # noqa: BLE001 - the old modules stay in use, whatever it is
