@@ -170,8 +170,8 @@ class Hearing(Protocol):
     def memberships_in(self, news: bytes, /) -> Sequence[MembershipChange]:
         """Return who has joined and left by what a node has given to `Spread`."""
 
-    async def kept(self) -> Sequence[bytes]:
-        """Return the news that are kept, told or not, in their order.
+    async def kept(self, told: Mapping[StreamPosition, bytes], /) -> Sequence[bytes]:
+        """Return the news that are kept, and those that the stream has *told*, in their order.
 
         Raises `StorageUnavailable`.
         """

@@ -87,8 +87,8 @@ class World:
 async def older_database() -> Database:
     """Return a database that lacks the last step."""
     database = open_memory()
-    await database.commit(Statement("DROP TABLE news"))
-    await database.commit(Statement("UPDATE alembic_version SET version_num = '0005'"))
+    await database.commit(Statement("DROP TABLE findings"))
+    await database.commit(Statement("UPDATE alembic_version SET version_num = '0006'"))
     return database
 
 

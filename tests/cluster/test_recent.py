@@ -103,13 +103,15 @@ async def test_refreshed_and_forgotten() -> None:
 
 
 async def test_news_of_the_homeserver() -> None:
-    """What the homeserver has written lately is known, in the order of the log."""
+    """What the homeserver has written lately is known, with its positions, in their order."""
     told = Told()
     await told.begin()
     await told.tell(HomeserverNews(b"old"))
     await told.tell(Idle(), HomeserverNews(b"new"))
     standing = await told.log.renew(told.lease, BEGINNING)
-    assert news_of(await read_recent(told.log, told.lease, standing)) == [b"old", b"new"]
+    news = news_of(await read_recent(told.log, told.lease, standing))
+    assert list(news.values()) == [b"old", b"new"]
+    assert list(news) == sorted(news)
 
 
 async def test_whom_modules_have_ceased_to_show() -> None:

@@ -5,7 +5,7 @@ turn of the event loop. What it answers beside rooms is whatever a test has put 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -122,7 +122,10 @@ class FakeHomeserver:
     def join_cluster(self, way: WayToNodes) -> None:
         """Nobody else uses it."""
 
-    async def kept(self) -> Sequence[bytes]:
+    def told_before(self, told: Mapping[StreamPosition, bytes]) -> None:
+        """No node tells any."""
+
+    async def kept(self, told: Mapping[StreamPosition, bytes]) -> Sequence[bytes]:
         return ()
 
     async def stream_lost(self) -> None:

@@ -200,7 +200,7 @@ class Behind(AnyHomeserver):
         room_id = RoomId(f"!{name or ''}:{SERVER}")
         for user_id in (first, *others):
             self.small.join(user_id, room_id)
-            self.homeserver.membership.transaction([(room_id, user_id)])
+            await self.homeserver.membership.transaction([(room_id, user_id)])
             await turns_until_idle()
         return room_id
 

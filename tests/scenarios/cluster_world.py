@@ -5,7 +5,7 @@ a status whose request has failed may count or not, until a later one is acknowl
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,7 +19,7 @@ from lamplighter.cluster.entries import HomeserverNews
 from lamplighter.cluster.positions import at_time, instant_of
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import ClusterUnavailable, LamplighterError
-from lamplighter.ids import DeviceId, RoomId, UserId
+from lamplighter.ids import DeviceId, RoomId, StreamPosition, UserId
 from lamplighter.ports import MembershipChange, Requester
 from lamplighter.presence.state import Presence
 from lamplighter.routing.interest import SharedRooms
@@ -183,7 +183,7 @@ class RandomCluster(Cluster):
             return ()
         return [MembershipChange(write.room_id, write.user_id, joined=write.joined)]
 
-    def kept(self) -> Sequence[bytes]:
+    async def kept(self, name: str, told: Mapping[StreamPosition, bytes]) -> Sequence[bytes]:
         return [msgspec.msgpack.encode(it) for it in self._writes]
 
     def hear(self, name: str, news: bytes) -> None:

@@ -1,106 +1,29 @@
-"""Two nodes of one cluster in front of a homeserver: what it says to one holds at both."""
+"""Nodes of one cluster in front of a homeserver: what it says to one holds at all."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
-from lamplighter.config import parse_config_text
 from lamplighter.devtools.client import Client, RequestFailed
-from lamplighter.devtools.clock import FakeClock
-from lamplighter.devtools.server import InMemoryServer
-from lamplighter.ids import DeviceId, UserId
-from lamplighter.web.http.server import HttpServer
-from lamplighter.web.server import MATRIX
-from tests.cluster.memory_log import LogServer, MemoryLog, Way
-from tests.homeserver.upstream.pipe import Pipe
-from tests.homeserver.upstream.small import AS_TOKEN, HS_TOKEN, SmallHomeserver
+from lamplighter.devtools.turns import turns_until_idle
+from tests.cluster.memory_log import Way
 from tests.routing.callbacks import turns
+from tests.scenarios.fronts import Fronts, at, fronts_on
 
 pytestmark = pytest.mark.processes
 
-LOBBY = "!lobby:demo"
-CONFIG = """
-server_name: demo
-rate_limits: off
-database: URL
-homeserver: {url: 'http://127.0.0.1:8018', registration: registration.yaml}
-cluster: {node: NODE, bus: "redis://127.0.0.1:1/0"}
-"""
-
-
-@dataclass
-class Fronts:
-    """The homeserver, and the nodes in front of it."""
-
-    small: SmallHomeserver
-    nodes: Sequence[InMemoryServer]
-    #: Each node's way to the log.
-    logs: Sequence[MemoryLog]
-    told: int = 0
-
-    def person(self, name: str, node: InMemoryServer) -> Client:
-        """Return a client of somebody who has logged in at the homeserver, at a node."""
-        token = self.small.log_in(name)
-        return Client(node.http, UserId(f"@{name}:demo"), DeviceId("PHONE"), token)
-
-    async def transaction(self, node: InMemoryServer, after: int) -> None:
-        """Let the homeserver tell a node what has happened since."""
-        self.told += 1
-        path = f"/_matrix/app/v1/transactions/{self.told}"
-        content = self.small.transaction(after)
-        answer = await node.http.request("PUT", path, json=content, token=HS_TOKEN)
-        assert answer.status == 200
-        await self.passes(1)
-
-    async def passes(self, seconds: float) -> None:
-        """Let time pass, with all that follows on both nodes."""
-        for _ in range(int(seconds * 4)):
-            for node in self.nodes:
-                await node.settled()
-            self.nodes[0].clock.advance(milliseconds=250)
-        for node in self.nodes:
-            await node.settled()
+LOBBY, SIDE = "!lobby:demo", "!side:demo"
+_MEMBERS = f"/_matrix/client/v3/rooms/{quote(LOBBY)}/joined_members"
 
 
 @pytest.fixture
 async def fronts(postgres_url: str, tmp_path: Path) -> AsyncIterator[Fronts]:
     """Two nodes in front of one homeserver."""
-    async with _fronts(postgres_url, tmp_path) as running:
+    async with fronts_on(postgres_url, tmp_path, "a", "b") as running:
         yield running
-
-
-@asynccontextmanager
-async def _fronts(url: str, folder: Path) -> AsyncIterator[Fronts]:
-    clock = FakeClock()
-    log_server = LogServer(clock)
-    small = SmallHomeserver(clock)
-    behind = HttpServer(small, clock, MATRIX)
-    registration = f"{{id: lamplighter, as_token: {AS_TOKEN}, hs_token: {HS_TOKEN}}}"
-    (folder / "registration.yaml").write_text(registration)
-    nodes: list[InMemoryServer] = []
-    logs = [log_server.log() for _ in "ab"]
-    async with AsyncExitStack() as until:
-        until.callback(behind.abort)
-        for name, log in zip("ab", logs, strict=True):
-            text = CONFIG.replace("NODE", name).replace("URL", url)
-            node = InMemoryServer(
-                parse_config_text(text, folder / "lamplighter.yaml"),
-                [],
-                folder / name,
-                clock=clock,
-                connect=Pipe(behind),
-                log=log,
-            )
-            await node.start()
-            until.push_async_callback(node.stop)
-            nodes.append(node)
-        fronts = Fronts(small, nodes, logs)
-        await fronts.passes(1)
-        yield fronts
 
 
 async def is_hidden(user: Client, viewer: Client) -> None:
@@ -109,12 +32,13 @@ async def is_hidden(user: Client, viewer: Client) -> None:
         await viewer.status_of(user)
 
 
-@pytest.mark.parametrize("at", [0, 1], ids=["a", "b"])
-async def test_a_transaction_at_one_node(fronts: Fronts, at: int) -> None:
+@pytest.mark.parametrize("first", ["a", "b"])
+async def test_a_transaction_at_one_node(fronts: Fronts, first: str) -> None:
     """A join that the homeserver tells one node makes members visible to each other on both nodes;
     a leave that it tells the other ends that on both.
     """
-    one, other = fronts.nodes[at], fronts.nodes[1 - at]
+    one = fronts.nodes[first]
+    [other] = [it for name, it in fronts.nodes.items() if name != first]
     alice, bob = fronts.person("alice", one), fronts.person("bob", other)
     carol = fronts.person("carol", other)
     for client in (alice, carol):
@@ -146,18 +70,93 @@ async def test_a_log_out_through_one_node(fronts: Fronts) -> None:
     """A log-out that passes through one node holds at the other before that has heard of it: the
     device is told nothing there.
     """
-    one, other = fronts.nodes
+    one, other = fronts.nodes.values()
     alice, bob = fronts.person("alice", one), fronts.person("bob", other)
     for client in (alice, bob):
         fronts.small.join(client.user_id, LOBBY)
         await client.sync()
     await fronts.passes(1)
     await bob.status_of(alice)
-    fronts.logs[1].way = Way.SILENT
+    fronts.logs["b"].way = Way.SILENT
     await Client(one.http, bob.user_id, bob.device_id, bob.access_token).log_out()
     asking = asyncio.ensure_future(bob.status_of(alice))
     await turns()
-    fronts.logs[1].way = Way.OPEN
+    fronts.logs["b"].way = Way.OPEN
     await fronts.passes(1)
     with pytest.raises(RequestFailed, match="M_UNKNOWN_TOKEN"):
         await asking
+
+
+async def together(fronts: Fronts) -> tuple[Client, Client]:
+    """Return alice and bob, who share a room; alice has seen at the node a that bob is online."""
+    alice, bob = (fronts.person(name, fronts.nodes["a"]) for name in ("alice", "bob"))
+    for client in (bob, alice):
+        fronts.small.join(client.user_id, LOBBY)
+        await client.sync()
+    await bob.set_status("online", "brb")
+    await fronts.passes(1)
+    while (await alice.sync()).presence:
+        pass
+    assert alice.reads(bob) == "brb"
+    return alice, bob
+
+
+async def test_a_join_of_a_room_that_nobody_knows(fronts: Fronts) -> None:
+    """Two users meet in a room that is new to all nodes; the homeserver tells a node to which
+    neither of them has come.
+    """
+    alice, bob = (fronts.person(name, fronts.nodes["a"]) for name in ("alice", "bob"))
+    for client, room_id in ((bob, LOBBY), (alice, "!den:demo")):
+        fronts.small.join(client.user_id, room_id)
+        await client.sync()
+    await bob.set_status("online", "brb")
+    before = fronts.small.position
+    for client in (alice, bob):
+        fronts.small.join(client.user_id, SIDE)
+    await fronts.transaction(fronts.nodes["b"], before)
+    assert (await alice.status_of(bob))["status_msg"] == "brb"
+
+
+async def test_a_transaction_is_answered_once_all_nodes_know(fronts: Fronts) -> None:
+    """A transaction is answered when the homeserver has said what is true, and the other nodes were
+    told: a node that dies then takes no hint with it. A slow homeserver has its answer after two
+    seconds.
+    """
+    alice, bob = await together(fronts)
+    before = fronts.small.position
+    fronts.small.leave(bob.user_id, LOBBY)
+    a, b = fronts.nodes.values()
+    held = fronts.small.held[_MEMBERS] = asyncio.Event()
+    answers = [fronts.begin_transaction(b, before) for _ in range(2)]
+    await turns_until_idle()
+    assert [it.answered for it in answers] == [False, False]
+    fronts.clock.advance(seconds=2)
+    await fronts.passes(0)
+    assert [(await it.response()).status for it in answers] == [200, 200]
+    answer = fronts.begin_transaction(b, before)
+    held.set()
+    assert (await answer.response()).status == 200
+    fronts.cut_off("b")
+    await is_hidden(bob, at(alice, a))
+
+
+async def test_a_start_after_the_loss_of_the_log(fronts: Fronts) -> None:
+    """A node that starts when the log has lost its data tells clients that somebody has left the
+    room, and that somebody has joined: both was told before, and the database has it.
+    """
+    alice, bob = await together(fronts)
+    carol = fronts.person("carol", fronts.nodes["b"])
+    await carol.set_status("online", "hello")
+    before = fronts.small.position
+    fronts.small.leave(bob.user_id, LOBBY)
+    fronts.small.join(carol.user_id, LOBBY)
+    await fronts.transaction(fronts.nodes["a"], before)
+    fronts.log_server.lose_data()
+    for name in ("a", "b"):
+        fronts.cut_off(name)
+    node = await fronts.start("c")
+    await fronts.passes(1)
+    alice = at(alice, node)
+    assert (alice.sees(bob), alice.sees(carol)) == (True, False)
+    await alice.sync()
+    assert (alice.sees(bob), alice.sees(carol)) == (False, True)

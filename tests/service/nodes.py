@@ -112,8 +112,8 @@ class _Hearing:
     def heard(self, _position: StreamPosition, news: bytes) -> None:
         self.cluster.hear(self.name, news)
 
-    async def kept(self) -> Sequence[bytes]:
-        return self.cluster.kept()
+    async def kept(self, told: Mapping[StreamPosition, bytes]) -> Sequence[bytes]:
+        return await self.cluster.kept(self.name, told)
 
     async def stream_lost(self) -> None:
         self.cluster.stream_lost(self.name)
@@ -153,8 +153,8 @@ class Cluster:
         """Let the homeserver at a node learn that the stream has lost what was told last."""
         self.told_of_loss.append(name)
 
-    def kept(self) -> Sequence[bytes]:
-        """Return what the homeserver keeps of what its nodes have written."""
+    async def kept(self, name: str, told: Mapping[StreamPosition, bytes]) -> Sequence[bytes]:
+        """Return what the homeserver at a node keeps of what its nodes have written, and *told*."""
         return ()
 
     def memberships_in(self, news: bytes) -> Sequence[MembershipChange]:

@@ -16,7 +16,7 @@ from lamplighter.presence.state import Presence
 from tests.cluster.memory_log import Way
 from tests.routing.callbacks import Thinking, answering, turns
 from tests.routing.people import ALICE, ATTIC, BOB, CHARLIE, DORA, HALL, state
-from tests.service.counting import counted_calls
+from tests.service.counting import counted_calls, counted_functions
 from tests.service.nodes import Cluster, Node
 from tests.service.parts import PHONE, Parts
 
@@ -190,3 +190,18 @@ async def test_the_work_of_a_leave() -> None:
     few, many = calls
     assert many == pytest.approx(few, rel=0.02)
     assert many < 60
+
+
+async def test_a_crowd_that_leaves() -> None:
+    """Where all leave a large room at once, nobody looks whom a member of another server, of whom
+    nothing was ever heard, has seen, nor who has seen such a member.
+    """
+    parts = Parts()
+    parts.room(HALL, *(UserId(f"@u{number}:far.example") for number in range(100)), ALICE, BOB)
+    parts.feed.open(ALICE)
+    await parts.publish(BOB, "hello")
+    with counted_functions("lamplighter/service/endings.py") as calls:
+        for member in list(parts.rooms.members(HALL)):
+            parts.stream.append(Left(HALL, member))
+    assert calls["VisibilityEnds.begin_to_look"] == 1
+    assert parts.ends.of(ALICE, START) == {BOB}

@@ -1,6 +1,6 @@
 """A node that starts tells clients of joins and leaves that were told around its start."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -9,11 +9,13 @@ import pytest
 from lamplighter.clock import Timestamp
 from lamplighter.cluster.entries import HomeserverNews
 from lamplighter.cluster.positions import at_time
+from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.ids import RoomId, StreamPosition, UserId
 from lamplighter.ports import MembershipChange
 from lamplighter.routing.interest import SharedRooms
 from tests.cluster.memory_log import Way
 from tests.routing.people import ALICE, BOB, CHARLIE
+from tests.service.counting import counted_functions
 from tests.service.nodes import Cluster, Node
 
 LOBBY: Final = RoomId("!lobby:demo")
@@ -41,7 +43,7 @@ class OneRoom(Cluster):
     def memberships_in(self, news: bytes) -> Sequence[MembershipChange]:
         return [msgspec.msgpack.decode(news, type=MembershipChange)]
 
-    def kept(self) -> Sequence[bytes]:
+    async def kept(self, name: str, told: Mapping[StreamPosition, bytes]) -> Sequence[bytes]:
         return self.written
 
     def stream_lost(self, name: str) -> None:
@@ -127,6 +129,37 @@ async def test_two_leaves_before_the_start(cluster: OneRoom) -> None:
     assert await told(node, ALICE, before) == {BOB: "offline", CHARLIE: "offline"}
     assert await told(node, BOB, before) == {ALICE: "offline", CHARLIE: "offline"}
     assert await told(node, CHARLIE, before) == {ALICE: "offline", BOB: "offline"}
+
+
+async def test_a_crowd_that_has_left(cluster: OneRoom) -> None:
+    """Where all members of a large room have left at once before a start, nobody looks whom a
+    stranger has seen, nor who has seen a stranger.
+    """
+    for user_id in (ALICE, BOB):
+        await cluster.move(user_id, joined=True)
+    strangers = [UserId(f"@u{number}:far.example") for number in range(100)]
+    cluster.written = [cluster.write(it, joined=False) for it in (*strangers, ALICE, BOB)]
+    with counted_functions("lamplighter/service/endings.py") as calls:
+        node = await cluster.start("b")
+    assert calls["VisibilityEnds.begin_to_look"] == 2
+    assert node.core.ends.of(ALICE, StreamPosition(0)) == {BOB}
+
+
+async def test_what_two_nodes_have_found_out(cluster: OneRoom) -> None:
+    """A join that is told again after a leave counts from where it was told first: its user saw who
+    has left since.
+    """
+    await cluster.passes(120)
+    joins = cluster.write(ALICE, joined=True)
+    await cluster.tell(joins)
+    await cluster.move(BOB, joined=True)
+    before = await token(cluster.nodes["a"], ALICE)
+    for news in (cluster.write(BOB, joined=False), joins):
+        cluster.nodes["a"].core.stream.append(HomeserverNews(news))
+    await turns_until_idle()  # no node has saved what it ends
+    node = await cluster.start("b")
+    await cluster.passes(3)
+    assert await told(node, ALICE, before) == {BOB: "offline"}
 
 
 @pytest.mark.parametrize("is_told_before", [True, False], ids=["before", "after"])

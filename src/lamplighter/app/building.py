@@ -246,10 +246,11 @@ async def _core(
     recorder: Recorder | None,
 ) -> Core:
     """Restore presence, and let the homeserver tell it what happens from now on."""
-    saved, news, ended = await node.caught_up(await ports.store.load())
+    saved, told, ended = await node.caught_up(await ports.store.load())
+    homeserver.told_before(told)
     members = await homeserver.membership.members()
     core = await wire_presence(config, ports, members, [recorder] if recorder else [], saved)
-    await core.resuming.resume(news, ended)
+    await core.resuming.resume(told, ended)
     homeserver.listen(node.wire(core, ports))
     if recorder is not None:
         recorder.begin(members, core.roster.known(), ())

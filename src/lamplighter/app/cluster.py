@@ -1,7 +1,7 @@
 """Makes this server a node: it joins its cluster, catches up, and wires what surrounds a core."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,8 +64,8 @@ class CaughtUp(NamedTuple):
     """What a server that starts knows from before."""
 
     saved: Sequence[SavedPresence]
-    #: What the homeserver's nodes have told lately.
-    news: Sequence[bytes]
+    #: What the homeserver's nodes have told lately, by its position, in order.
+    told: Mapping[StreamPosition, bytes]
     #: Whom modules have lately ceased to show.
     ended: Sequence[VisibilityEnded]
 
@@ -85,7 +85,7 @@ class SingleNode:
 
     async def caught_up(self, saved: Sequence[SavedPresence]) -> CaughtUp:
         """Return *saved*: there is nothing else."""
-        return CaughtUp(saved, (), ())
+        return CaughtUp(saved, {}, ())
 
     def make_stream(self, clock: Clock, saved_until: StreamPosition) -> LocalStream:
         """Return a stream of this process."""

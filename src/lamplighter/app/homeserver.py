@@ -1,13 +1,13 @@
 """The homeserver around which a server is built: its users have presence here."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from lamplighter.delivery.tokens import Tokens
-from lamplighter.ids import StreamEpoch
+from lamplighter.ids import StreamEpoch, StreamPosition
 from lamplighter.ports import (
     DirectoryListener,
     Hearing,
@@ -61,6 +61,12 @@ class Homeserver(Hearing, Protocol):
         """Be one of many nodes; before `start`.
 
         What a node has given to `spread` is `heard` on every node. Then the listener is told there.
+        """
+
+    def told_before(self, told: Mapping[StreamPosition, bytes], /) -> None:
+        """Learn what the stream has *told* shortly before the start of this node.
+
+        It comes after `start`, and nobody was told anything yet. It may not be stored.
         """
 
     def tokens(self, epoch: StreamEpoch, node: str) -> Tokens:

@@ -103,18 +103,23 @@ def with_recent(
     return list(known.values())
 
 
-def news_of(recent: Sequence[RecentRecord]) -> list[bytes]:
-    """Return what homeservers have written, in the order of the log."""
-    return [it.payload for it in _entries(recent) if isinstance(it, HomeserverNews)]
+def news_of(recent: Sequence[RecentRecord]) -> dict[StreamPosition, bytes]:
+    """Return what homeservers have told, by its position, in the order of the log."""
+    return {
+        position: entry.payload
+        for position, entry in _entries(recent)
+        if isinstance(entry, HomeserverNews)
+    }
 
 
 def ended_of(recent: Sequence[RecentRecord]) -> list[VisibilityEnded]:
     """Return whom modules have ceased to show."""
-    return [it for it in _entries(recent) if isinstance(it, VisibilityEnded)]
+    return [entry for _, entry in _entries(recent) if isinstance(entry, VisibilityEnded)]
 
 
-def _entries(recent: Sequence[RecentRecord]) -> Iterator[Entry]:
-    return (entry for record in recent for entry in record.content.entries)
+def _entries(recent: Sequence[RecentRecord]) -> Iterator[tuple[StreamPosition, Entry]]:
+    for record in recent:
+        yield from zip(record.positions, record.content.entries, strict=True)
 
 
 def _put(

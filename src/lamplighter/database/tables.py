@@ -29,6 +29,7 @@ __all__ = [
     "devices",
     "events",
     "filters",
+    "findings",
     "known_members",
     "memberships",
     "metadata",
@@ -259,6 +260,17 @@ known_members = Table(
     metadata,
     Column("room_id", _Id, primary_key=True),
     Column("user_id", _Id, primary_key=True),
-    #: When this server came to know it.
+    #: When this server came to know it; of many nodes, when they were told.
     Column("since_ts", BigInteger, nullable=False),
+)
+
+#: Joins and leaves that the nodes of a cluster have found out at another homeserver and told each
+#: other, for ten minutes; a single node stores none.
+findings = Table(
+    "findings",
+    metadata,
+    #: Where they were told in the log.
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    #: `homeserver.upstream.findings` writes and reads it.
+    Column("payload", LargeBinary, nullable=False),
 )

@@ -1,7 +1,7 @@
 """The built-in homeserver as one: its directory, its endpoints, and what operators do to it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -92,7 +92,10 @@ class BuiltInHomeserver:
         """
         self.directory.heard(position, news)
 
-    async def kept(self) -> Sequence[bytes]:
+    def told_before(self, _told: Mapping[StreamPosition, bytes]) -> None:
+        """All of it was stored before it was told."""
+
+    async def kept(self, _told: Mapping[StreamPosition, bytes]) -> Sequence[bytes]:
         return await self.directory.kept_news()
 
     async def stream_lost(self) -> None:

@@ -60,7 +60,9 @@ class VisibilityEnds:
 
     def begin_to_look(self, viewers: Iterable[UserId], users: Iterable[UserId]) -> None:
         """Call `look` in the background; note the ends at once if there are no modules."""
-        viewers, users = frozenset(viewers), frozenset(users)
+        # Viewers of other servers have no client here.
+        viewers = frozenset(it for it in viewers if server_of(it) == self.server_name)
+        users = frozenset(users)
         if self.router.modules:
             work = self.background.run(self.look(viewers, users))
             self.unsettled.until_done(work, viewers, self.feed.position)

@@ -14,7 +14,7 @@ from lamplighter.cluster.entries import BeganToCount, CeasedToCount, Joined, Lef
 from lamplighter.delivery.feed import Feed
 from lamplighter.delivery.outbox import Update
 from lamplighter.delivery.unsettled import Unsettled
-from lamplighter.ids import RoomId, StreamPosition, UserId
+from lamplighter.ids import RoomId, StreamPosition, UserId, server_of
 from lamplighter.ports import MembershipChange
 from lamplighter.presence.state import Presence
 from lamplighter.routing.interest import SharedRooms
@@ -101,16 +101,22 @@ class RoomVisibility:
         self.servers.left(room_id, leaver)
         others = self.rooms.members(room_id).keys()
         self._unsend(leaver, others)
-        for member in others & self.feed.viewers.keys():
-            self._unsend(member, (leaver,))
-        self.ends.begin_to_look({leaver}, others)
-        self.ends.begin_to_look(others, {leaver})
+        if self.roster.knows(leaver):
+            for member in others & self.feed.viewers.keys():
+                self._unsend(member, (leaver,))
+        self.left_before(entry, others)
 
     def left_before(self, entry: Left, others: AbstractSet[UserId]) -> None:
-        """Take in that a user has left a room, in which *others* were; the index says so."""
-        if others:
-            self.ends.begin_to_look({entry.user_id}, others)
-            self.ends.begin_to_look(others, {entry.user_id})
+        """Take in that a user has left a room, in which *others* were; the index says so.
+
+        When the last of our users leaves a large room, all of its members leave at once. Nobody
+        has seen most of them: they cost nothing here.
+        """
+        leaver = entry.user_id
+        if others and server_of(leaver) == self.ends.server_name:
+            self.ends.begin_to_look({leaver}, others)
+        if others and self.roster.knows(leaver):
+            self.ends.begin_to_look(others, {leaver})
 
     def ceased(self, position: StreamPosition, entry: CeasedToCount) -> None:
         """Take in that a room is about to have too many members to count."""

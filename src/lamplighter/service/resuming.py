@@ -17,7 +17,8 @@ Where the log has lost its data, it may have told what a node has from the start
 never again. Then the node goes through what the database has kept of it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -54,7 +55,9 @@ class Resuming:
     def __post_init__(self) -> None:
         self._begin(self.position, self.now)
 
-    async def resume(self, news: Sequence[bytes], ended: Sequence[VisibilityEnded]) -> None:
+    async def resume(
+        self, told: Mapping[StreamPosition, bytes], ended: Sequence[VisibilityEnded]
+    ) -> None:
         """Take in what the log has told lately, before anybody is answered.
 
         A join is dated by the clock of the nodes. Where that was set back meanwhile, a join would
@@ -65,8 +68,8 @@ class Resuming:
         self.rooms.date_back(self.position)
         for entry in ended:
             self.memberships.ends.ended(self.position, entry)
-        kept = await self._kept() if self.is_log_incomplete else ()
-        self._go_through(self.position, kept or news)
+        news = await self._kept(told) if self.is_log_incomplete else tuple(told.values())
+        self._go_through(self.position, news)
 
     def heard(self, position: StreamPosition, news: bytes) -> None:
         """Take in what is told at *position*, and let the homeserver hear it."""
@@ -85,7 +88,7 @@ class Resuming:
         has_just_begun = position <= self._until
         self._begin(position, now)
         if has_just_begun:
-            self._go_through(position, await self._kept())
+            self._go_through(position, await self._kept({}))
         if self.hearing is not None:
             await self.hearing.stream_lost()
 
@@ -94,12 +97,12 @@ class Resuming:
         since = max(now, instant_of(position))
         self._until = at_time(after(since, _TOLD_WITHIN))
 
-    async def _kept(self) -> Sequence[bytes]:
-        return () if self.hearing is None else await self.hearing.kept()
+    async def _kept(self, told: Mapping[StreamPosition, bytes]) -> Sequence[bytes]:
+        return () if self.hearing is None else await self.hearing.kept(told)
 
     def _go_through(self, position: StreamPosition, news: Sequence[bytes]) -> None:
         """Take in *news*, which are in their order and in the index, at *position*."""
-        changes = [change for told in news for change in self._read(told)]
+        changes = list(_new(change for told in news for change in self._read(told)))
         for change, others in self._leaves(changes):
             self.memberships.left_before(Left(change.room_id, change.user_id), others)
         for change in changes:
@@ -113,7 +116,7 @@ class Resuming:
                 joined = Joined(change.room_id, change.user_id)
                 self.memberships.joined_before(position, joined)
             else:
-                others = frozenset(self.rooms.members(change.room_id))
+                others = self.rooms.members(change.room_id).keys()
                 self.memberships.left_before(Left(change.room_id, change.user_id), others)
 
     def _read(self, news: bytes) -> Sequence[MembershipChange]:
@@ -125,15 +128,27 @@ class Resuming:
 
     def _leaves(
         self, changes: Sequence[MembershipChange]
-    ) -> Iterator[tuple[MembershipChange, frozenset[UserId]]]:
-        """Yield each leave of *changes*, the newest first, with who was in the room then."""
+    ) -> Iterator[tuple[MembershipChange, AbstractSet[UserId]]]:
+        """Yield each leave of *changes*, the newest first, with who was in the room then.
+
+        That is to be looked at before the next one: the members of a large room are not copied.
+        """
         inside: dict[RoomId, set[UserId]] = {}
         for change in reversed(changes):
             members = inside.get(change.room_id)
             if members is None:
                 members = inside[change.room_id] = {*self.rooms.members(change.room_id)}
-            if change.joined:
-                members.discard(change.user_id)
-            else:
-                yield change, frozenset(members - {change.user_id})
+            members.discard(change.user_id)
+            if not change.joined:
+                yield change, members
                 members.add(change.user_id)
+
+
+def _new(changes: Iterable[MembershipChange]) -> Iterator[MembershipChange]:
+    """Yield *changes* but those that repeat one: several nodes may find out the same."""
+    joined: dict[tuple[RoomId, UserId], bool] = {}
+    for change in changes:
+        membership = change.room_id, change.user_id
+        if joined.get(membership) is not change.joined:
+            joined[membership] = change.joined
+            yield change

@@ -96,8 +96,8 @@ async def test_what_is_kept(cluster: NodesOfOne) -> None:
     writer.is_cut = True
     with pytest.raises(Untold):
         await writer.directory.create_room(BOB, NewRoom("public_chat"))
-    kept = await other.homeserver.kept()
-    assert kept == await writer.homeserver.kept()
+    kept = await other.homeserver.kept({})
+    assert kept == await writer.homeserver.kept({})
     members = [other.homeserver.memberships_in(it) for it in kept]
     assert [it.user_id for changes in members for it in changes] == [ALICE, BOB]
 

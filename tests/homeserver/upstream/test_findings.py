@@ -3,17 +3,23 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 
+from lamplighter.clock import Timestamp
+from lamplighter.cluster.positions import RECORD, at_time
+from lamplighter.database.known_members import KnownMembers
+from lamplighter.database.memory import open_memory
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.errors import ClusterUnavailable
 from lamplighter.homeserver.upstream.findings import Findings, memberships_in
-from lamplighter.ids import DeviceId, RoomId, UserId
-from lamplighter.ports import MembershipChange
+from lamplighter.homeserver.upstream.members_saving import KEPT, MembersSaving
+from lamplighter.ids import DeviceId, RoomId, StreamPosition, UserId
+from lamplighter.ports import JoinedMember, MembershipChange
 from lamplighter.service.background import Background
 from tests.routing.people import ALICE, BOB, HALL
 
 PHONE = DeviceId("PHONE")
 BOB_JOINS = MembershipChange(HALL, BOB, joined=True)
+ALICE_JOINS = MembershipChange(HALL, ALICE, joined=True)
 BOB_LEAVES = MembershipChange(HALL, BOB, joined=False)
 
 
@@ -25,7 +31,9 @@ class Listener:
         self.told: list[object] = []
         self.ends: list[tuple[UserId, frozenset[DeviceId]]] = []
 
-    def believe(self, changes: Sequence[MembershipChange]) -> Sequence[MembershipChange]:
+    def believe(
+        self, changes: Sequence[MembershipChange], _now: Timestamp
+    ) -> Sequence[MembershipChange]:
         new = []
         for change in changes:
             member = (change.room_id, change.user_id)
@@ -53,6 +61,11 @@ class Listener:
         raise AssertionError("that is not for all nodes")
 
 
+def _findings(store: KnownMembers, clock: FakeClock) -> Findings:
+    background = Background(clock)
+    return Findings(MembersSaving(store, clock, background), clock, background)
+
+
 class Nodes:
     """Two nodes, and a stream between them that a test holds up."""
 
@@ -60,8 +73,11 @@ class Nodes:
         self.clock = FakeClock()
         self.is_open = True
         self.stream: list[tuple[bytes, asyncio.Future[None]]] = []
+        self.position = at_time(Timestamp(5_000))
         self.listeners = [Listener(), Listener()]
-        self.findings = [Findings(self.clock, Background(self.clock)) for _ in range(2)]
+        #: What each node stores: two databases, to see which of them does.
+        self.stores = [KnownMembers(open_memory(), KEPT) for _ in range(2)]
+        self.findings = [_findings(it, self.clock) for it in self.stores]
         for findings, listener in zip(self.findings, self.listeners, strict=True):
             findings.spread_by(self.append)
             findings.listen(listener)
@@ -81,15 +97,18 @@ class Nodes:
         while self.stream:
             news, appended = self.stream.pop(0)
             for findings in self.findings:
-                findings.heard(news)
+                findings.heard(self.position, news)
+            self.position = StreamPosition(self.position + RECORD)
             appended.set_result(None)
             await turns_until_idle()
 
 
 async def test_a_single_node_believes_at_once() -> None:
-    """Without a cluster, the listener is told when something is found out."""
-    clock, listener = FakeClock(), Listener()
-    findings = Findings(clock, Background(clock))
+    """Without a cluster, the listener is told when something is found out. It is stored, and that
+    it was told is not.
+    """
+    clock, listener, store = FakeClock(), Listener(), KnownMembers(open_memory(), KEPT)
+    findings = _findings(store, clock)
     findings.listen(listener)
     findings.when_heard(listener.believe, listener.ended)
     findings.memberships_changed([BOB_JOINS])
@@ -98,6 +117,9 @@ async def test_a_single_node_believes_at_once() -> None:
     await findings.told()
     assert listener.told == [(BOB_JOINS,), (BOB, (PHONE,)), (BOB, ()), BOB]
     assert listener.ends == [(BOB, frozenset({PHONE})), (BOB, frozenset())]
+    await turns_until_idle()
+    assert await store.load() == [JoinedMember(HALL, BOB, clock.now())]
+    assert await store.told_lately() == {}
 
 
 async def test_every_node_believes_in_one_order() -> None:
@@ -163,3 +185,27 @@ async def test_what_findings_say_of_memberships() -> None:
     told = [it for news, _ in nodes.stream for it in memberships_in(news)]
     assert told == [BOB_JOINS, BOB_LEAVES]
     await nodes.read()
+
+
+async def test_whoever_has_told_stores() -> None:
+    """What a node has told, this node stores: once it is told, as of then, and if it was new. The
+    database keeps that it was told.
+    """
+    nodes = Nodes()
+    [a, b], [first, second] = nodes.findings, nodes.stores
+    before = nodes.position
+    a.memberships_changed([BOB_JOINS, ALICE_JOINS])
+    b.memberships_changed([BOB_JOINS])  # it was found out twice
+    await turns_until_idle()
+    assert (await first.load(), await first.told_lately()) == ([], {})
+    await nodes.read()
+    then = Timestamp(5_000)
+    joined = [JoinedMember(HALL, ALICE, then), JoinedMember(HALL, BOB, then)]
+    assert (await first.load(), await second.load()) == (joined, [])
+    b.memberships_changed([BOB_LEAVES, ALICE_JOINS])
+    await nodes.read()
+    read = [
+        {at: memberships_in(it) for at, it in (await store.told_lately()).items()}
+        for store in nodes.stores
+    ]
+    assert read == [{before: [BOB_JOINS, ALICE_JOINS]}, {before + 2 * RECORD: [BOB_LEAVES]}]

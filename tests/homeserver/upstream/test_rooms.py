@@ -14,7 +14,7 @@ from lamplighter.devtools.client import Client, RequestFailed
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.homeserver.upstream.client import UpstreamClient
 from lamplighter.homeserver.upstream.findings import Findings
-from lamplighter.homeserver.upstream.members_saving import MembersSaving
+from lamplighter.homeserver.upstream.members_saving import KEPT, MembersSaving
 from lamplighter.homeserver.upstream.rooms import UpstreamRooms
 from lamplighter.homeserver.upstream.service import AppService
 from lamplighter.ids import ServerName, UserId
@@ -268,8 +268,8 @@ async def test_users_who_were_displaced(clock: FakeClock) -> None:
     database, background = open_memory(), Background(clock)
     await migrate(database)
     service = AppService(client, AS_TOKEN, ServerName("demo"), lambda: None)
-    saving = MembersSaving(KnownMembers(database), clock, background)
-    findings = Findings(clock, background)
+    saving = MembersSaving(KnownMembers(database, KEPT), clock, background)
+    findings = Findings(saving, clock, background)
     rooms = UpstreamRooms(service, saving, findings, clock, background, most_users=2)
     names = [UserId(f"@{name}:demo") for name in "abcca"]
     for name in names:

@@ -1,6 +1,6 @@
 """Another homeserver, behind this server: clients reach it through here."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from lamplighter.clock import Clock
+from lamplighter.cluster.positions import BEGINNING, instant_of
 from lamplighter.config import Config, HomeserverSettings, PresenceMode
 from lamplighter.database.engine import Database
 from lamplighter.database.known_members import KnownMembers
@@ -20,7 +21,7 @@ from lamplighter.homeserver.upstream.forwarding import Forwarding
 from lamplighter.homeserver.upstream.headers import forwarded_headers
 from lamplighter.homeserver.upstream.identity import UpstreamIdentity
 from lamplighter.homeserver.upstream.lookups import UpstreamLookups
-from lamplighter.homeserver.upstream.members_saving import MembersSaving
+from lamplighter.homeserver.upstream.members_saving import KEPT, MembersSaving
 from lamplighter.homeserver.upstream.polls import UpstreamRoomsHalf
 from lamplighter.homeserver.upstream.registration import read_registration
 from lamplighter.homeserver.upstream.rooms import UpstreamRooms
@@ -75,8 +76,8 @@ class UpstreamHomeserver:
         self._service = AppService(
             client, registration.as_token, config.server_name, standing.suspect
         )
-        saving = MembersSaving(KnownMembers(database), clock, background)
-        self._findings = findings = Findings(clock, background)
+        self._saving = saving = MembersSaving(KnownMembers(database, KEPT), clock, background)
+        self._findings = findings = Findings(saving, clock, background)
         self.membership = rooms = UpstreamRooms(self._service, saving, findings, clock, background)
         forwarded = partial(_sync_headers, trusts)
         self.identity = UpstreamIdentity(
@@ -88,6 +89,8 @@ class UpstreamHomeserver:
         )
         self._watch = WatchRequests(self.identity, rooms, findings, clock)
         findings.when_heard(rooms.believe, self._ended)
+        #: Up to where this node has heard in the stream what nodes have found out.
+        self._heard = BEGINNING
         self._endpoints = ServiceEndpoints(registration.hs_token, rooms, standing.suspect)
         passing_on = Forwarding(client, trusts, self._watch)
         self.everything_else: ASGIApp | None = (
@@ -112,16 +115,26 @@ class UpstreamHomeserver:
 
     def join_cluster(self, way: WayToNodes) -> None:
         # Whatever was found out before is asked for again.
+        self._heard = way.after
         self._findings.spread_by(way.spread)
         self.identity.join_cluster(way.catch_up)
 
-    def heard(self, _position: StreamPosition, news: bytes) -> None:
-        self._findings.heard(news)
+    def heard(self, position: StreamPosition, news: bytes) -> None:
+        self._heard = max(self._heard, position)
+        self._findings.heard(position, news)
 
-    async def kept(self) -> Sequence[bytes]:
-        return ()  # what nodes find out is told, and kept nowhere
+    def told_before(self, told: Mapping[StreamPosition, bytes]) -> None:
+        for position, news in told.items():
+            self.membership.believe(memberships_in(news), instant_of(position))
+
+    async def kept(self, told: Mapping[StreamPosition, bytes]) -> Sequence[bytes]:
+        news = {**told, **await self._saving.told_lately()}
+        return [news[position] for position in sorted(news)]
 
     async def stream_lost(self) -> None:
+        for position, news in (await self._saving.told_lately()).items():
+            if position > self._heard:
+                self.heard(position, news)
         # As after a start: nobody is answered by what is known before the homeserver was asked.
         self.identity.forget_everybody()
         self.membership.doubt()

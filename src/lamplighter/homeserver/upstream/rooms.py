@@ -169,14 +169,26 @@ class UpstreamRooms:
         for room_id in room_ids:
             self._ask_again(room_id)
 
-    def transaction(self, memberships: Iterable[tuple[RoomId, UserId]]) -> None:
-        """Learn that the membership of users has changed, perhaps years ago."""
+    async def transaction(self, memberships: Iterable[tuple[RoomId, UserId]]) -> None:
+        """Learn that the membership of users has changed, perhaps years ago.
+
+        On many nodes, returns once all nodes know the truth, or soon: if this node dies before, no
+        other node has had the hint. Where much is asked already, nobody waits.
+        """
         concerned = {
             room_id
             for room_id, user_id in memberships
-            if room_id in self._members or user_id in self._appeared
+            if room_id in self._members or self._has_appeared(user_id)
         }
-        self.hint(concerned)
+        tasks = [self._ask_again(it) for it in concerned]
+        if tasks and self._findings.are_for_many and len(self._asking) <= _AT_ONCE:
+            await self._wait_for(tasks)
+            await self._findings.told()
+
+    def _has_appeared(self, user_id: UserId) -> bool:
+        """Tell whether the rooms of a user were asked for, here or at another node."""
+        is_here = user_id in self._appeared
+        return is_here or (user_id in self._rooms_of and self._service.is_local(user_id))
 
     def seen(self, user_id: UserId, rooms: RoomsOfAnswer) -> None:
         """Learn what an answer to the user's `/sync` says of rooms."""
@@ -303,19 +315,19 @@ class UpstreamRooms:
     def _apply(self, room_id: RoomId, members: AbstractSet[UserId]) -> None:
         known = self._members.get(room_id, _NOBODY)
         joined, left = sorted(members - known.keys()), sorted(known.keys() - members)
-        self._saving.note(room_id, left, None)
-        self._saving.note(room_id, joined, self._clock.now())
         changes = [MembershipChange(room_id, it, joined=False) for it in left]
         changes += [MembershipChange(room_id, it, joined=True) for it in joined]
         self._findings.memberships_changed(changes)
 
-    def believe(self, changes: Sequence[MembershipChange]) -> Sequence[MembershipChange]:
+    def believe(
+        self, changes: Sequence[MembershipChange], now: Timestamp
+    ) -> Sequence[MembershipChange]:
         """Take in joins and leaves that this node, or another, has found out; return what is new.
 
-        A room that is being asked for is asked for once more: the answer may be older.
+        They are known from *now* on. A room that is being asked for is asked for once more: the
+        answer may be older.
         """
         new = [it for it in changes if self._differs(it)]
-        now = self._clock.now()
         for change in new:
             room_id, user_id = change.room_id, change.user_id
             if room_id in self._asking:

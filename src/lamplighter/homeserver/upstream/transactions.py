@@ -2,8 +2,10 @@
 
 Implements <https://spec.matrix.org/latest/application-service-api/#pushing-events>. Every event of
 every room with a local user comes here. Lamplighter looks at memberships only, and takes them for
-hints (`rooms.py`). It answers each transaction with 200 at once: after one failure the homeserver
-sends nothing for up to nine minutes.
+hints (`rooms.py`). It answers each transaction with 200: after one failure the homeserver sends
+nothing for up to nine minutes. The answer comes at once, but on many nodes: there it waits until
+all nodes know what has become of a hint, two seconds for each step. A node that dies before sends
+no answer, and the homeserver tells another one.
 """
 
 import hmac
@@ -60,7 +62,7 @@ class ServiceEndpoints:
     async def transaction(self, request: Request) -> Response:
         """Take in what has happened; all is well whatever it is."""
         self._check(request)
-        self._rooms.transaction(_memberships(await _body(request)))
+        await self._rooms.transaction(_memberships(await _body(request)))
         return json_response({})
 
     async def ping(self, request: Request) -> Response:
