@@ -117,6 +117,9 @@ class World(Protocol):
     def door(self, random: Random, *, is_retry: bool = False) -> Door | None:
         """Return some node that runs, or seems to; for a retry, one that answers."""
 
+    async def admit(self, person: "Person", door: "Door") -> None:
+        """Return once a client may poll at a node."""
+
     def answered(self, person: "Person", news: News) -> None:
         """Learn what a client is told, before it takes it in."""
 
@@ -197,6 +200,7 @@ class Person:
         if door.is_frozen:
             await sleep(self._world.clock, _PATIENCE)
             raise TimeoutError
+        await self._world.admit(self, door)
         since = None if self.token is None else door.tokens.read(self.token)
         question = SyncQuestion(since, SyncRequest(timeout=timeout))
         self._poll = door.begin(Requester(self.user_id, self.device_id), question)

@@ -1,7 +1,9 @@
 """Random clusters: whatever happens to nodes and to the log, everybody ends up with the truth."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -10,29 +12,30 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from tests.cluster.memory_log import Way
+from tests.scenarios.cluster_in_front import ClusterInFront, config_in
 from tests.scenarios.cluster_world import NAMES, PEOPLE, ROOMS, RandomCluster, Story
 
 people = st.sampled_from(PEOPLE)
 names = st.sampled_from(NAMES)
 ways = st.sampled_from([Way.CLOSED, Way.SILENT, Way.ANSWERS_LOST, Way.OPEN])
 passes = st.tuples(st.just("passes"), st.sampled_from([0.25, 1.0, 2.0, 3.5, 6.0, 20.0]))
-steps = st.one_of(
+in_front = st.one_of(
     passes,
     passes,
     st.tuples(st.just("put"), people),
     st.tuples(st.just("want"), people, st.booleans()),
     st.tuples(st.just("move"), people, st.sampled_from(ROOMS), st.booleans()),
-    st.tuples(st.just("log_out"), people),
     st.tuples(st.sampled_from(["kill", "begin_to_start", "leave", "freeze", "thaw"]), names),
     st.tuples(st.just("cut"), names, ways),
     st.tuples(st.just("server"), ways),
     st.tuples(st.just("lose_data"), st.sampled_from([0, 5]), st.sampled_from([0.0, 0.25])),
 )
+steps = st.one_of(in_front, st.tuples(st.just("log_out"), people))
 
 
-async def play(seed: int, story: Story) -> Sequence[str]:
+async def play(make: Callable[[], RandomCluster], story: Story) -> Sequence[str]:
     """Return what is wrong with a cluster to which *story* happens."""
-    cluster = RandomCluster(seed)
+    cluster = make()
     try:
         return await cluster.play(story)
     finally:
@@ -57,5 +60,32 @@ def test_everybody_ends_up_with_the_truth(seed: int, story: Story) -> None:
     the end every client shows the truth.
     """
     with capture_logs() as logs:
-        assert asyncio.run(play(seed, story)) == []
+        assert asyncio.run(play(lambda: RandomCluster(seed), story)) == []
+    assert [log for log in logs if log.get("exc_info")] == []
+
+
+def _the_log_is_lost_after_a_leave() -> Story:
+    """Bob leaves while alice is away, the log loses it, and no node is left that has heard it."""
+    [one, _], [alice, bob, *_] = ROOMS, PEOPLE
+    leave = [("want", alice, False), ("passes", 2.0), ("move", bob, one, False)]
+    return [*leave, ("lose_data", 0, 0.0), ("kill", "a"), ("kill", "b"), ("want", alice, True)]
+
+
+def _a_node_dies_with_what_it_has_found_out() -> Story:
+    """Bob leaves, and the node that finds it out cannot tell the other, and is killed."""
+    finding = [("cut", "a", Way.CLOSED), ("move", PEOPLE[1], ROOMS[0], False), ("passes", 6.0)]
+    return [("passes", 90.0), *finding, ("kill", "a"), ("passes", 6.0)]
+
+
+@pytest.mark.timeout(900)  # many clusters, and their shrinking if one is wrong
+@example(seed=1, story=_the_log_is_lost_after_a_leave())
+@example(seed=0, story=_a_node_dies_with_what_it_has_found_out())
+@given(seed=st.integers(0, 1000), story=st.lists(in_front, max_size=25))
+def test_in_front_of_a_homeserver(seed: int, story: Story) -> None:
+    """The same is true of nodes whose rooms are those of a homeserver behind them, which tells some
+    node what happens there. A leave that it has told holds at all nodes that reach each other.
+    """
+    with TemporaryDirectory() as folder, capture_logs() as logs:
+        config = config_in(Path(folder))
+        assert asyncio.run(play(lambda: ClusterInFront(seed, config), story)) == []
     assert [log for log in logs if log.get("exc_info")] == []

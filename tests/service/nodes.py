@@ -19,7 +19,7 @@ from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.errors import ClusterRefused, StorageUnavailable
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.metrics import Metrics
-from lamplighter.ports import MembershipChange, Requester, SavedPresence
+from lamplighter.ports import Hearing, MembershipChange, Requester, SavedPresence
 from lamplighter.presence.state import Presence
 from lamplighter.routing.interest import SharedRooms
 from lamplighter.service.background import Background
@@ -138,6 +138,15 @@ class Cluster:
         self.alike: Mapping[str, str] = {}
         self.nodes: dict[str, Node] = {}
 
+    async def hearing(
+        self, name: str, _clock: Clock, _stream: SharedStream, _background: Background
+    ) -> Hearing:
+        """Return the homeserver at a node that starts."""
+        return _Hearing(self, name)
+
+    async def told_before(self, name: str, told: Mapping[StreamPosition, bytes]) -> None:
+        """Let the homeserver at a node that starts learn what was told lately."""
+
     def own_clock(self, name: str) -> Clock:
         """Return the clock of the machine on which a node starts."""
         return self.clock
@@ -177,6 +186,7 @@ class Cluster:
         standing, lease = holder.standing, holder.lease
         assert lease is not None  # nothing has failed between
         background, outgoing = Background(clock), FakeOutgoing()
+        stream = SharedStream(clock, log, standing.head, holder.fail, unsure_of(standing))
         ports = CorePorts(
             clock,
             background,
@@ -184,20 +194,17 @@ class Cluster:
             self.store,
             self.visibility,
             outgoing,
-            lambda clock, _saved_until: SharedStream(
-                clock, log, standing.head, holder.fail, unsure_of(standing)
-            ),
+            lambda _clock, _saved_until: stream,
             node=f"{lease.epoch:x}",
-            hearing=_Hearing(self, name),
+            hearing=await self.hearing(name, clock, stream, background),
         )
         recent = await read_recent(log, lease, standing)
+        await self.told_before(name, news_of(recent))
         saved = with_recent(await self.store.load(), recent)
         core = Core(self.settings, ports, self.rooms(name), saved)
         await core.memory.restore()
         await core.resuming.resume(news_of(recent), ended_of(recent))
         core.router.adopt(core.router.prepare())
-        stream = core.stream
-        assert isinstance(stream, SharedStream)
         around = NodeCore.around(core, stream, log, holder, clock, background, self.store)
         ended: list[ClusterRefused] = []
         node = ClusterNode(clock, log, holder, stream, around.owners, around.reload, ended.append)
