@@ -46,6 +46,26 @@ class SharedStore(FakeStore):
     #: Whether what was saved can be read.
     answers = True
 
+    def __init__(self) -> None:
+        super().__init__()
+        #: Nothing about these users is saved before `release`.
+        self.holds: set[UserId] = set()
+        self._held: list[tuple[Sequence[SavedPresence], asyncio.Future[None]]] = []
+
+    def save(self, states: Sequence[SavedPresence]) -> "asyncio.Future[None]":
+        if self.holds.isdisjoint(UserId(it.user.state.user_id) for it in states):
+            return super().save(states)
+        saving: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._held.append((states, saving))
+        return saving
+
+    def release(self) -> None:
+        """Save what was held."""
+        self.holds.clear()
+        for states, saving in self._held:
+            super().save(states)
+            saving.set_result(None)
+
     async def load(self) -> Sequence[SavedPresence]:
         if not self.answers:
             raise StorageUnavailable("the database does not answer")

@@ -109,6 +109,44 @@ async def test_what_the_owner_has_decided(cluster: Cluster) -> None:
     assert other.knows(BOB) == ("online", "still here")
 
 
+def saved_of(cluster: Cluster, user_id: UserId) -> str | None:
+    """Return the status message that was saved last of a user."""
+    return [it[user_id] for it in cluster.store.messages if user_id in it][-1]
+
+
+async def test_what_a_dead_owner_has_not_saved(cluster: Cluster) -> None:
+    """What the last owner has told, and could not save, the next owner saves."""
+    owner, other = both(cluster)
+    owner.set(BOB, "saved")
+    await cluster.passes(0.5)
+    cluster.store.works = False
+    owner.set(BOB, "told")
+    await cluster.passes(0.5)
+    assert (other.knows(BOB), saved_of(cluster, BOB)) == (("online", "told"), "saved")
+    cluster.kill(next(name for name, it in cluster.nodes.items() if it is owner))
+    cluster.store.works = True
+    await cluster.passes(6)
+    assert (other.owns(BOB), saved_of(cluster, BOB)) == (True, "told")
+
+
+async def test_the_same_status_at_the_next_owner(cluster: Cluster) -> None:
+    """A status that the last owner has told is acknowledged once it is saved, not before."""
+    owner, other = both(cluster)
+    owner.set(BOB, "told")
+    await cluster.passes(0.5)
+    cluster.kill(next(name for name, it in cluster.nodes.items() if it is owner))
+    cluster.store.holds.add(BOB)
+    await cluster.passes(6)
+    other.set(ALICE, "the database works")
+    await cluster.passes(0)
+    again = other.set(BOB, "told")
+    await cluster.passes(0)
+    assert (other.owns(BOB), again.done()) == (True, False)
+    cluster.store.release()
+    await cluster.passes(0)
+    assert (again.exception(), saved_of(cluster, BOB)) == (None, "told")
+
+
 async def test_handing_over(cluster: Cluster) -> None:
     """A node that hands partitions over decides no more for their users, and forgets who says that
     their devices poll; the others stay.

@@ -30,11 +30,19 @@ from lamplighter.ports import SavedPresence
 from lamplighter.presence.machine import TrackedUser
 from lamplighter.presence.state import UserPresenceState
 
-__all__ = ["RecentRecord", "ended_of", "news_of", "read_recent", "unsure_of", "with_recent"]
+__all__ = [
+    "RECENT",
+    "RecentRecord",
+    "ended_of",
+    "news_of",
+    "read_recent",
+    "unsure_of",
+    "with_recent",
+]
 
 #: Longer than an owner takes to save a change, and a node to save what has ended, unless the
 #: database is away.
-_RECENT: Final = timedelta(seconds=75)
+RECENT: Final = timedelta(seconds=75)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +84,7 @@ def unsure_of(standing: ClusterStanding) -> range:
 
 
 def _recent(standing: ClusterStanding) -> StreamPosition:
-    return at_time(after(standing.now, -_RECENT))
+    return at_time(after(standing.now, -RECENT))
 
 
 def with_recent(

@@ -42,6 +42,7 @@ class NodeCore:
     ) -> "NodeCore":
         """Let the events of *core*, which has just been built over *stream*, find their owners."""
         messages = NodeMessages(log, background)
+        remembered = core.settings.rules.timers.federation_timeout
         users = OwnedUsers(
             clock,
             stream,
@@ -51,6 +52,7 @@ class NodeCore:
             core.keeper,
             core.intake,
             core.announcing,
+            background,
             store,
             core.settings.is_off,
         )
@@ -69,13 +71,7 @@ class NodeCore:
             core.resuming,
             core.ends,
             Destinations(
-                clock,
-                stream,
-                core.router,
-                core.roster,
-                core.remotes,
-                background,
-                core.settings.rules.timers.federation_timeout,
+                clock, stream, core.router, core.roster, core.remotes, background, remembered
             ),
             core.memory,
         )

@@ -2,13 +2,19 @@
 
 When the node takes partitions over, it has their users as the last owner has told them. Every node
 says again which of their devices poll.
+
+The last owner may have told what it could not save any more: it has died just then, or its database
+was away. So the next owner saves again what was told.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
+from itertools import islice
 from operator import attrgetter
 from typing import Final
 
@@ -17,8 +23,11 @@ from lamplighter.cluster.entries import Abandoned, ReadAgain
 from lamplighter.cluster.log import Lease, PartitionId
 from lamplighter.cluster.partitions import partition_of
 from lamplighter.cluster.positions import at_time, instant_of
+from lamplighter.cluster.recent import RECENT
 from lamplighter.cluster.shared import SharedStream
-from lamplighter.ids import UserId
+from lamplighter.errors import StorageUnavailable
+from lamplighter.futures import retrieve, settle
+from lamplighter.ids import StreamPosition, UserId
 from lamplighter.ports import PresenceStore
 from lamplighter.presence.changes import Change, ChangeReason
 from lamplighter.presence.events import Event, StatusSet
@@ -26,6 +35,7 @@ from lamplighter.presence.machine import TrackedUser
 from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.recent import Recent
 from lamplighter.service.announcing import Announcing
+from lamplighter.service.background import Background
 from lamplighter.service.batch import done
 from lamplighter.service.doubted_events import DoubtedEvents
 from lamplighter.service.intake import Intake
@@ -40,6 +50,8 @@ __all__ = ["OwnedUsers"]
 _MOST_HEARD: Final = 10_000
 #: What changed so shortly before a loss of the log's data may not have reached every node.
 _TOLD_AGAIN: Final = timedelta(minutes=1)
+#: Users whom the last owner has told are saved again, so many in one commit.
+_SAVED_AT_ONCE: Final = 100
 
 
 @dataclass(eq=False)
@@ -54,6 +66,7 @@ class OwnedUsers:
     keeper: Keeper
     intake: Intake
     announcing: Announcing
+    background: Background
     store: PresenceStore
     #: Whether there is no presence at all: what is stored is of before.
     is_off: bool
@@ -66,8 +79,14 @@ class OwnedUsers:
     _doubted: DoubtedEvents = field(init=False)
     #: When the log had lost its data; None if it has not.
     _lost_at: Timestamp | None = field(init=False, default=None)
+    #: What was told earlier is in the database, which this node has read at its start.
+    _saved_until: StreamPosition = field(init=False)
+    #: The users whom the last owner has told, and perhaps not saved; the values mean nothing.
+    _perhaps_unsaved: dict[UserId, None] = field(init=False, default_factory=dict)
+    _is_saving_again: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
+        self._saved_until = at_time(after(self.clock.now(), -RECENT))
         self._doubted = DoubtedEvents(self.clock, self.keeper, self._decide)
         #: Return once no event waits for the database.
         self.settled = self._doubted.settled
@@ -90,7 +109,14 @@ class OwnedUsers:
             # The user may have another owner by now. What polls say is said again to that owner.
             return self.intake.accept(event) if isinstance(event, StatusSet) else done()
         merged = self._vouchers.merge(by, event)
-        return done() if merged is None else self.intake.decide(merged)
+        if merged is None:
+            return done()
+        if not isinstance(event, StatusSet) or event.user_id not in self._perhaps_unsaved:
+            return self.intake.decide(merged)
+        # Where the status is what the last owner has told, nothing changes, and nothing is saved.
+        del self._perhaps_unsaved[event.user_id]
+        saving = self.keeper.keep((event.user_id,))
+        return _both(saving, self.intake.decide(merged))
 
     def hear(self, event: Event) -> None:
         """Learn of *event*, about a user of another node. Every node hears of it.
@@ -108,6 +134,7 @@ class OwnedUsers:
         changes += (it for it in self._told_again(are_theirs) if it.new.user_id not in changed)
         if changes:
             self.publisher.publish(changes)
+        self._save_again(filter(are_theirs, self.roster.told_after(self._saved_until)))
         for position in self.announcing.unanswered(are_theirs):
             self.stream.append(Abandoned(position))
         for user_id in filter(are_theirs, list(self._heard)):
@@ -151,6 +178,23 @@ class OwnedUsers:
         self.tracker.hand_over({it.user.state.user_id for it in newer}.__contains__)
         return ReadAgain(tuple(it.user.state for it in newer))
 
+    def _save_again(self, users: Iterable[UserId]) -> None:
+        self._perhaps_unsaved.update(dict.fromkeys(users))
+        if self._perhaps_unsaved and not self._is_saving_again:
+            self._is_saving_again = True
+            self.background.run(self._save_all_again())
+
+    async def _save_all_again(self) -> None:
+        try:
+            while self._perhaps_unsaved:
+                users = list(islice(self._perhaps_unsaved, _SAVED_AT_ONCE))
+                with suppress(StorageUnavailable):  # the store keeps them, and tries again
+                    await self.keeper.keep(users)
+                for user_id in users:
+                    self._perhaps_unsaved.pop(user_id, None)
+        finally:
+            self._is_saving_again = False
+
     def _told_again(self, are_theirs: Callable[[UserId], bool]) -> list[Change]:
         """Return the changes that other nodes may have missed when the log lost its data."""
         if self._lost_at is None:
@@ -172,6 +216,21 @@ class OwnedUsers:
     def _as_owned(self, user_ids: Iterable[UserId]) -> list[TrackedUser]:
         users = (self.tracker.user(user_id) for user_id in user_ids)
         return [user for user in users if user is not None]
+
+
+def _both(one: "asyncio.Future[None]", other: "asyncio.Future[None]") -> "asyncio.Future[None]":
+    """Return what is done once both are; it fails as *one* does, or else *other*."""
+    both: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    both.add_done_callback(retrieve)
+
+    def go_on(ended: "asyncio.Future[None]") -> None:
+        if ended.cancelled() or ended.exception() is not None:
+            settle(both, ended)
+        else:
+            other.add_done_callback(partial(settle, both))
+
+    one.add_done_callback(go_on)
+    return both
 
 
 def _users_of(partitions: AbstractSet[PartitionId]) -> Callable[[UserId], bool]:
