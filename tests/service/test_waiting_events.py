@@ -11,11 +11,12 @@ from lamplighter.cluster.partitions import ALL_PARTITIONS, partition_of
 from lamplighter.cluster.wire import EventSaid, EventTaken, NodeMessage, Outcome
 from lamplighter.errors import ClusterUnavailable, StorageUnavailable
 from lamplighter.ids import UserId
+from lamplighter.ports import Requester
 from lamplighter.presence.events import StatusSet, SyncEnded, Syncing
 from lamplighter.presence.state import Presence
 from lamplighter.service.node_messages import NodeMessages
 from lamplighter.service.waiting_events import MOST_WAITED_FOR, MOST_WAITING, WaitingEvents
-from tests.cluster.memory_log import LogServer
+from tests.cluster.memory_log import LogServer, Way
 from tests.routing.people import ALICE, BOB, CHARLIE
 from tests.service.nodes import Cluster
 from tests.service.parts import PHONE, Parts
@@ -159,6 +160,21 @@ async def test_too_long(world: World) -> None:
     assert isinstance(second.exception(), ClusterUnavailable)
     assert len(world.events) == 0
     assert timedelta(seconds=5) == MOST_WAITED_FOR
+
+
+async def test_clients_that_come_and_go(cluster: Cluster) -> None:
+    """While no owner answers, what waits is what the polls of each device have come to say, and not
+    each time that a client has tried: an hour would fill the memory.
+    """
+    node = cluster.owner_of(BOB)
+    connections, waiting = node.core.connections, []
+    cluster.server.way = Way.CLOSED
+    for _ in range(8):
+        polls = connections.begin(Requester(BOB, PHONE), Presence.ONLINE)
+        connections.end(polls, node.clock.now())
+        await cluster.passes(8)
+        waiting.append(len(node.owners.waiting))
+    assert waiting[1:] == [1] * 7
 
 
 async def test_nobody_waits_for_an_event(world: World) -> None:

@@ -30,6 +30,7 @@ from lamplighter.cluster.wire import EventSaid, EventTaken, Outcome
 from lamplighter.errors import ClusterUnavailable, StorageUnavailable
 from lamplighter.futures import fail, finish, retrieve
 from lamplighter.ids import UserId
+from lamplighter.ports import Requester
 from lamplighter.presence.events import Event, SyncEnded, Syncing
 from lamplighter.service.background import Background
 from lamplighter.service.connections import Connections
@@ -179,14 +180,28 @@ class WaitingEvents:
     def _end_late(self) -> None:
         """Let events fail whose owner has not answered for too long.
 
-        It is not known whether the owner has heard them. What polls say now is said again.
+        It is not known whether the owner has heard them. What polls say now is said again, once for
+        each device: clients come and go meanwhile, for as long as no owner answers.
         """
         now = self.clock.now()
+        unheard: dict[Requester, None] = {}
         for waiting in list(self._waiting.values()):
             if waiting.until > now:
                 break  # so do all that came later
             self._remove(waiting)
-            event = waiting.event
-            fail(waiting.answered, ClusterUnavailable(f"no owner answers for {event.user_id}"))
-            if isinstance(event, Syncing | SyncEnded):
-                self.connections.repeat_device(event.user_id, event.device_id)
+            user_id = waiting.event.user_id
+            fail(waiting.answered, ClusterUnavailable(f"no owner answers for {user_id}"))
+            if (device := _polling(waiting.event)) is not None:
+                unheard[device] = None
+        for device in unheard:
+            later = self._of_user.get(device.user_id, {}).values()
+            if all(_polling(it.event) != device for it in later):
+                self.connections.repeat_device(device.user_id, device.device_id)
+
+
+def _polling(event: Event) -> Requester | None:
+    """Return the device of whose polls *event* tells, if it does."""
+    match event:
+        case Syncing() | SyncEnded():
+            return Requester(event.user_id, event.device_id)
+    return None
