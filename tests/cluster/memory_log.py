@@ -18,8 +18,9 @@ from datetime import timedelta
 from enum import Enum
 from typing import Final, TypeVar
 
-from lamplighter.clock import Clock, Timestamp, after, next_turn
+from lamplighter.clock import Clock, Timestamp, after, milliseconds, next_turn
 from lamplighter.cluster.log import (
+    LEASE,
     Birth,
     ClusterStanding,
     Lease,
@@ -69,6 +70,8 @@ class LogServer:
         self._kept = kept
         self._way = Way.OPEN
         self._set_back_by = timedelta(0)
+        #: How far the log's time is before its clock, and how late it was at the last renewal.
+        self._ahead, self._latest = 0, Timestamp(0)
         self._births = itertools.count(1)
         self._data: LogData | None = None
         self._waiting: set[asyncio.Future[None]] = set()
@@ -97,12 +100,20 @@ class LogServer:
         self._set_back_by += duration
 
     def now(self) -> Timestamp:
-        """Return the time of the log's clock."""
-        return after(self.clock.now(), -self._set_back_by)
+        """Return the log's time."""
+        return Timestamp(after(self.clock.now(), -self._set_back_by) + self._ahead)
+
+    def keep_time(self) -> None:
+        """Let the time go on where the clock was set back."""
+        passed = self.now() - self._latest
+        if not 0 <= passed <= milliseconds(LEASE):
+            self._ahead = max(0, self._ahead - passed)
+        self._latest = self.now()
 
     def lose_data(self) -> None:
         """Be without any data, as after a restart that found none."""
         self._data = None
+        self._ahead, self._latest = 0, Timestamp(0)
 
     def backup(self) -> Callable[[], None]:
         """Return what sets the data back to those of now, as where an older copy is promoted."""
@@ -197,6 +208,7 @@ class MemoryLog:
     async def join(self, name: NodeName, facts: NodeFacts, floor: StreamPosition) -> Lease:
         def work() -> tuple[Birth, Lease]:
             least = max(floor, at_time(Timestamp(self._epoch)))
+            self._server.keep_time()
             data, now = self._server.data, self._server.now()
             if data is not None:
                 data.admit(name, facts, now)
@@ -211,9 +223,11 @@ class MemoryLog:
         return lease
 
     async def renew(self, lease: Lease, applied: StreamPosition) -> ClusterStanding:
-        return await self._answer(
-            lambda: self._own_data().renew(lease, applied, self._server.now())
-        )
+        def work() -> ClusterStanding:
+            self._server.keep_time()
+            return self._own_data().renew(lease, applied, self._server.now())
+
+        return await self._answer(work)
 
     async def standing(self) -> ClusterStanding:
         return await self._answer(lambda: self._server.known().standing(self._server.now()))

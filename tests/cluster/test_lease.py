@@ -164,6 +164,19 @@ async def test_a_lease_is_kept(world: World) -> None:
     assert world.listener.told == [("renewed", lease)] * 24
 
 
+async def test_no_answer(world: World) -> None:
+    """The log says once why renewals are not answered, and once more when that begins again."""
+    await world.join()
+    with capture_logs() as logs:
+        for _ in range(2):
+            world.log.way = Way.CLOSED
+            await world.passes(RENEWED_EVERY * 3)
+            world.log.way = Way.OPEN
+            await world.passes(RENEWED_EVERY)
+    said = [it["problem"] for it in logs if it["log_level"] == "warning"]
+    assert said == ["nobody is where the log should be"] * 2
+
+
 async def test_an_answer_that_comes_late(world: World) -> None:
     """A renewal that is answered late does not say what time it is; the next one does."""
     await world.join()

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 from itertools import count
 from typing import Final, cast
@@ -99,6 +101,44 @@ async def test_a_clock_that_was_set_back(valkey: ValkeyServer, log: ValkeyLog, l
     await log.renew(lease, BEGINNING)
     assert await left(link, "node:b") <= LEASE
     await other.close()
+
+
+async def test_the_time_after_a_clock_was_set_back(log: ValkeyLog, link: Link) -> None:
+    """The time goes on from where it was, and comes back to the clock: by a twentieth of what has
+    passed, and at once where no lease was renewed for as long as one lives.
+    """
+    state = "lamp:demo.example:state"
+    lease = await log.join(A, FACTS, BEGINNING)
+    [ahead, latest] = cast("list[bytes]", await link.ask("HMGET", state, "ahead", "latest"))
+    assert ahead == b"0"
+    set_back = int(latest) + 60_000
+    await link.ask("HSET", state, "latest", set_back)
+    assert 0 <= (await log.renew(lease, BEGINNING)).now - set_back < 10_000
+    await link.ask("HSET", state, "ahead", 60_000, "latest", int(latest) + 59_000)
+    now = (await log.renew(lease, BEGINNING)).now
+    [ahead] = cast("list[bytes]", await link.ask("HMGET", state, "ahead"))
+    assert 59_500 <= int(ahead) <= 59_950
+    await link.ask("HSET", state, "latest", now - 120_000)
+    assert now - (await log.renew(lease, BEGINNING)).now >= 50_000
+
+
+async def test_no_memory_is_left(valkey: ValkeyServer, log: ValkeyLog, link: Link) -> None:
+    """A server that has come to `maxmemory` keeps leases, gives new ones, and deletes old records:
+    then it takes new records again, without a hand.
+    """
+    lease = await log.join(A, FACTS, BEGINNING)
+    await log.tell(lease, [], b"x" * 1_000_000, 1)
+    [used] = re.findall(r"used_memory:(\d+)", cast("bytes", await link.ask("INFO")).decode())
+    await link.ask("CONFIG", "SET", "maxmemory", int(used) - 500_000)
+    other = log_at(valkey.address)
+    await other.join(B, FACTS, BEGINNING)
+    await other.close()
+    for refused in count():
+        await log.renew(lease, BEGINNING)
+        with suppress(LogUnreachable):
+            await log.tell(lease, [], b"y", 1)
+            assert refused > 0
+            return
 
 
 async def left(link: Link, key: str) -> timedelta:

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from typing import TypeAlias
 
@@ -105,6 +106,26 @@ async def test_a_lost_connection() -> None:
     assert arrived == [
         b"".join(b"*1\r\n$1\r\n%c\r\n" % it for it in words) for words in (b"A", b"BCD", b"E")
     ]
+
+
+async def test_a_replica() -> None:
+    """A server that has become a replica is left: a new connection may come to the new primary."""
+    connections = count()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        refusal = b"-READONLY You can't write against a read only replica.\r\n"
+        said = b":1\r\n" if next(connections) else refusal
+        while await reader.read(1_000):
+            writer.write(said)
+
+    async with answered_by(answer) as where:
+        link = link_to(f"redis://{where}")
+        calls = [link.ask("A"), link.ask("B")]
+        first, second = await asyncio.gather(*calls, return_exceptions=True)
+        assert str(first) == "READONLY You can't write against a read only replica."
+        assert str(second) == "the server has become a replica"
+        assert await link.ask("C") == 1
+        await link.close()
 
 
 async def test_no_answer_in_time() -> None:

@@ -171,7 +171,7 @@ class OnValkey:
         self._logs: list[ValkeyLog] = []
         self._link = Link(server.address, self.clock, PATIENCE)
 
-    def log(self, kept: timedelta = timedelta(minutes=10)) -> ValkeyLog:
+    def log(self, kept: timedelta = timedelta(days=99)) -> ValkeyLog:
         log = ValkeyLog(self.server.address, SERVER, self.clock, patience=PATIENCE, kept=kept)
         self._logs.append(log)
         return log
@@ -185,6 +185,7 @@ class OnValkey:
         left = cast("int", await self._link.ask("PTTL", key))
         await self._link.ask("PEXPIRE", key, left + hour)
         await self._link.ask("HINCRBY", self._key("state"), "floor", 16 * hour)
+        await self._link.ask("HINCRBY", self._key("state"), "latest", hour)
 
     async def lose_data(self) -> None:
         await self._link.ask("FLUSHALL")

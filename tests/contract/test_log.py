@@ -302,6 +302,16 @@ async def test_a_clock_that_was_set_back(server: AnyLogServer) -> None:
     assert payloads(await b.records(a.start)) == [b"x", b"y", b"z"]
 
 
+async def test_the_time_goes_on(server: AnyLogServer) -> None:
+    """If the clock is set back by an hour, the time of all nodes goes on from where it was."""
+    a = await joined(server, "a")
+    before = (await a.log.standing()).now
+    await server.set_clock_back(a)
+    now = (await a.log.renew(a.lease, BEGINNING)).now
+    assert now >= before
+    assert instant_of(await a.tell(b"x")) >= now
+
+
 async def test_nodes_agree(server: AnyLogServer) -> None:
     """What all living nodes have agreed on is asked of whoever joins; all learn of it, in order."""
     a, b = await joined(server, "a"), await joined(server, "b")

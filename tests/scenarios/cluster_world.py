@@ -16,7 +16,7 @@ import msgspec
 
 from lamplighter.clock import Clock, Timer, Timestamp, after
 from lamplighter.cluster.entries import HomeserverNews
-from lamplighter.cluster.positions import at_time, instant_of
+from lamplighter.cluster.positions import at_time, instant_of, record_of
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import ClusterUnavailable, LamplighterError
 from lamplighter.ids import DeviceId, RoomId, StreamPosition, UserId
@@ -151,6 +151,9 @@ class RandomCluster(Cluster):
         #: When two users have last stopped sharing a room.
         self._parted: dict[frozenset[UserId], Timestamp] = {}
         self._puts: dict[UserId, list[_Put]] = {user_id: [] for user_id in PEOPLE}
+        #: Whether the log has lost its data, and its clock was set back: nodes that know little may
+        #: begin it below what others have told. They answer newer tokens with everything.
+        self._was_set_back = False
         #: What the log has lost is told again by then.
         self._agree_from = Timestamp(0)
         self.persons = {it: Person(it, self, Random(self._random.random())) for it in PEOPLE}
@@ -186,7 +189,14 @@ class RandomCluster(Cluster):
     async def kept(self, name: str, told: Mapping[StreamPosition, bytes]) -> Sequence[bytes]:
         return [msgspec.msgpack.encode(it) for it in self._writes]
 
+    def stream_lost(self, name: str) -> None:
+        super().stream_lost(name)
+        for write in self._writes[self._hearing[name].heard :]:
+            self.hear(name, msgspec.msgpack.encode(write))
+
     def hear(self, name: str, news: bytes) -> None:
+        if name not in self.nodes:
+            return  # it was killed while it read this
         write, hearing = msgspec.msgpack.decode(news, type=Write), self._hearing[name]
         if write.number < hearing.heard:
             return
@@ -274,6 +284,7 @@ class RandomCluster(Cluster):
         self._agree_from = after(self.clock.now(), _TOLD_AGAIN)
         self.server.lose_data()
         self.server.set_clock_back(timedelta(seconds=set_back_by))
+        self._was_set_back |= set_back_by > 0
         await self.passes(takes)
         self.server.way = before
 
@@ -300,8 +311,8 @@ class RandomCluster(Cluster):
             put.is_acknowledged = failure is None and not saving.cancelled()
 
     def move(self, user_id: UserId, room_id: RoomId, joined: bool) -> None:
-        """Join or leave a room."""
-        if joined == ((room_id, user_id) in self._members):
+        """Join or leave a room, if a node runs that can write it."""
+        if joined == ((room_id, user_id) in self._members) or (self._writes and not self.doors):
             return
         before = {it for it in PEOPLE if self.share(user_id, it)}
         (self._members.add if joined else self._members.discard)((room_id, user_id))
@@ -355,6 +366,8 @@ class RandomCluster(Cluster):
         """Everybody may poll at once."""
 
     def answered(self, person: Person, news: News) -> None:
+        if record_of(news.position) < record_of(person.position) and not self._was_set_back:
+            self.problems.append(f"{self.clock.now()}: a position of {person.user_id} went back")
         for state in news.states:
             user_id = UserId(state.user_id)
             if self.share(person.user_id, user_id) or state.state == Presence.OFFLINE:
@@ -441,6 +454,9 @@ class RandomCluster(Cluster):
 
     def _final(self) -> Iterable[str]:
         """Return what is wrong once everything has healed, and time has passed."""
+        for task in self._lives:
+            if task.done() and (failure := task.exception()) is not None:
+                yield f"a client or a node has failed: {failure!r}"
         for name, node in self.nodes.items():
             if node.ended:
                 yield f"{name} has ended: {node.ended}"

@@ -97,6 +97,8 @@ class LeaseHolder:
         self._until_out: Timer | None = None
         #: Since when the node has been refused because it differs; None if it is not.
         self._differs_since: Timestamp | None = None
+        #: Whether the log's last answer was an error, or did not come.
+        self._is_unanswered = False
         #: How many leases were lost.
         self.lost = 0
         self._keeping: asyncio.Task[None] | None = None
@@ -204,9 +206,13 @@ class LeaseHolder:
             except ClusterRefused as error:
                 _log.error("this node cannot join its cluster again", problem=str(error))
             except ClusterUnavailable as error:
-                _log.debug("the log does not answer", problem=str(error))
+                say = _log.debug if self._is_unanswered else _log.warning
+                say("the log does not answer", problem=str(error))
+                self._is_unanswered = True
             except Exception:  # noqa: BLE001 - whatever it is, the lease is kept
                 _log.exception("a renewal failed")
+            else:
+                self._is_unanswered = False
 
     def _is_refused_for_good(self, error: NodesDiffer) -> bool:
         """Tell whether the others have differed for so long that they will go on to do so.

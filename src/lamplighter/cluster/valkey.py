@@ -124,6 +124,7 @@ class ValkeyLog:
             milliseconds(LEASE),
             self._birth or "",
             secrets.token_hex(8),
+            self._kept,
         )
         match [it.decode() for it in cast("list[bytes]", reply)]:
             case ["in use"]:
@@ -139,8 +140,9 @@ class ValkeyLog:
         raise ErrorReply(f"unexpected: {reply!r}")
 
     async def renew(self, lease: Lease, applied: StreamPosition) -> ClusterStanding:
-        words = (record_of(applied) // RECORD, milliseconds(LEASE), milliseconds(_MESSAGES_KEPT))
-        return _standing(await self._run_with(lease, RENEW, *words))
+        lives = (milliseconds(LEASE), milliseconds(_MESSAGES_KEPT), self._kept)
+        applied_records = record_of(applied) // RECORD
+        return _standing(await self._run_with(lease, RENEW, applied_records, *lives))
 
     async def standing(self) -> ClusterStanding:
         reply = await self._run(STANDING)

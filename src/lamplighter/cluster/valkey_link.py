@@ -111,11 +111,14 @@ class _Connection(asyncio.Protocol):
     def send(self, words: tuple[Word, ...]) -> Awaitable[Reply]:
         """Send a command, with all others of this cycle; return its answer."""
         loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Reply] = loop.create_future()
+        if self.lost:
+            fail(answer, LogUnreachable("the connection is lost"))
+            return answer
         if not self._to_send:
             loop.call_soon(self._flush)
         packed = hiredis.pack_command(words)  # type: ignore[arg-type] # its stub: a tuple of one
         self._to_send.append(packed)
-        answer: asyncio.Future[Reply] = loop.create_future()
         self._unanswered.append(answer)
         return answer
 
@@ -148,6 +151,9 @@ class _Connection(asyncio.Protocol):
             return
         if isinstance(reply, ErrorReply):
             answer.set_exception(reply)
+            if str(reply).startswith("READONLY"):
+                # It was a primary; another server may be where a new connection comes to.
+                self.give_up("the server has become a replica")
         else:
             answer.set_result(reply)
 

@@ -3,14 +3,21 @@
 A step checks and writes at once, so what it has checked still holds when it writes: an owner that
 was frozen appends nothing with a lease that has ended. The keys, after `lamp:{server_name}:`:
 
-    state         hash    birth, began, head, floor, epoch: see below
+    state         hash    birth, began, head, floor, epoch, ahead, latest: see below
     nodes         set     the names of nodes that have joined
     node:NAME     hash    lease, address, alike, parts, applied; it expires with the lease
     owners        hash    partition to lease; it holds as long as that lease lives
     log:BIRTH     stream  the records: by, count, after, and `told`, `owned` or `agreed`
     in:LEASE      stream  what others say to that lease: by, said
 
-A lease is written `NAME:EPOCH`. The clock is `TIME`, of the server alone.
+A lease is written `NAME:EPOCH`.
+
+The clock is `TIME`, of the server alone, and `ahead` milliseconds more: so much it was set back, or
+is behind that of the machine before. Otherwise all nodes would wait, with everything, until it has
+caught up. From each renewal to the next, `ahead` becomes less by at most a twentieth of the time.
+
+A renewal, and a join, delete old records first. A server that has come to `maxmemory` lets a script
+delete; and what has deleted may write. So leases are kept, and there will be memory again.
 
 A number that stands for a position counts in `positions.RECORD`: 16 for each millisecond. So it is
 exact in Lua, whose numbers are doubles. `head` is that of the newest record, and `floor` one that
@@ -49,15 +56,43 @@ local function lives(lease)
     return redis.call('HGET', node_of(lease), 'lease') == lease
 end
 
--- Milliseconds since 1970.
-local function now()
+-- Milliseconds since 1970, as the server's machine has it.
+local function machine_time()
     local time = redis.call('TIME')
     return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- Milliseconds since 1970, as all nodes have it.
+local function now()
+    return machine_time() + (redis.call('HGET', state, 'ahead') or 0)
 end
 
 -- A number as text, with all its digits.
 local function whole(number)
     return string.format('%.0f', number)
+end
+
+-- Deletes records that are older than `kept` milliseconds.
+local function trim(kept)
+    local birth = redis.call('HGET', state, 'birth')
+    if birth then
+        redis.call('XTRIM', prefix .. 'log:' .. birth, 'MINID', '~', whole(now() - kept))
+    end
+end
+
+-- Lets the time go on where the machine's clock was set back. Where no lease was renewed for longer
+-- than one lives, the clock may have been set forward again.
+local function keep_time(life)
+    local ahead, latest = unpack(redis.call('HMGET', state, 'ahead', 'latest'))
+    ahead, latest = tonumber(ahead or 0), tonumber(latest or 0)
+    local time = machine_time()
+    local passed = time + ahead - latest
+    if passed < 0 or passed > tonumber(life) then
+        ahead = math.max(0, latest - time)
+    else
+        ahead = math.max(0, math.floor(ahead - passed / 20))
+    end
+    redis.call('HSET', state, 'ahead', whole(ahead), 'latest', whole(time + ahead))
 end
 
 -- Appends a record of some entries, and deletes those that are older than `kept` milliseconds.
@@ -109,9 +144,11 @@ def _script(source: str) -> Script:
 
 
 #: name, address, alike, parts, the largest position that the node knows, floor, life of the lease
-#: in ms, birth of the data that the node has joined before, birth if the log begins here.
+#: in ms, birth of the data that the node has joined before, birth if the log begins here, for how
+#: many ms records are kept.
 JOIN: Final = _script("""
-local name, address, alike, parts, known, least, life, theirs, new = unpack(ARGV)
+local name, address, alike, parts, known, least, life, theirs, new, kept = unpack(ARGV)
+trim(kept)
 local key = prefix .. 'node:' .. name
 if redis.call('EXISTS', key) == 1 then
     return {'in use'}
@@ -122,6 +159,7 @@ for _, other in ipairs(redis.call('SMEMBERS', nodes)) do
         return {'differ', other, theirs[1], theirs[2] or '{}'}
     end
 end
+keep_time(life)
 local found = redis.call('HMGET', state, 'birth', 'began', 'head', 'floor', 'epoch')
 local birth, began, head, floor, epoch = unpack(found)
 known, head, floor = tonumber(known), tonumber(head or 0), tonumber(floor or 0)
@@ -147,12 +185,15 @@ redis.call('SADD', nodes, name)
 return {'lease', whole(epoch), birth}
 """)
 
-#: lease, applied, life of the lease, life of an inbox that is not renewed.
+#: lease, applied, life of the lease, life of an inbox that is not renewed, for how many ms records
+#: are kept.
 RENEW: Final = _script("""
-local lease, applied, life, rest = unpack(ARGV)
+local lease, applied, life, rest, kept = unpack(ARGV)
 if not lives(lease) or tonumber(applied) > tonumber(redis.call('HGET', state, 'head')) then
     return false
 end
+trim(kept)
+keep_time(life)
 for _, name in ipairs(redis.call('SMEMBERS', nodes)) do
     local left = redis.call('PTTL', prefix .. 'node:' .. name)
     if left < 0 then
@@ -260,7 +301,7 @@ if not lives(to) then
     return 0
 end
 local inbox = prefix .. 'in:' .. to
-local oldest = whole(now() - kept)
+local oldest = whole(machine_time() - kept)
 for place = 4, #ARGV do
     redis.call('XADD', inbox, 'MINID', '~', oldest, '*', 'by', lease, 'said', ARGV[place])
 end
