@@ -312,7 +312,7 @@ class RandomCluster(Cluster):
 
     def move(self, user_id: UserId, room_id: RoomId, joined: bool) -> None:
         """Join or leave a room, if a node runs that can write it."""
-        if joined == ((room_id, user_id) in self._members) or (self._writes and not self.doors):
+        if joined == ((room_id, user_id) in self._members) or (self._hearing and not self.doors):
             return
         before = {it for it in PEOPLE if self.share(user_id, it)}
         (self._members.add if joined else self._members.discard)((room_id, user_id))

@@ -8,7 +8,7 @@ import pytest
 
 from lamplighter.clock import Timestamp
 from lamplighter.cluster.entries import HomeserverNews
-from lamplighter.cluster.positions import at_time
+from lamplighter.cluster.positions import at_time, record_of
 from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.ids import RoomId, StreamPosition, UserId
 from lamplighter.ports import MembershipChange
@@ -181,6 +181,27 @@ async def test_a_join_that_is_told_late(cluster: OneRoom, is_told_before: bool) 
         assert await told(node, ALICE, between) == {}
         await cluster.tell(stored)
     assert await told(node, ALICE, between) == {BOB: "online"}
+    assert await told(node, ALICE, node.core.feed.position) == {}
+
+
+@pytest.mark.parametrize("is_told_before", [True, False], ids=["before", "after"])
+async def test_a_token_of_the_record_of_a_join(cluster: OneRoom, is_told_before: bool) -> None:
+    """A token that ends with the record of a join, from before its node has told of the join, is
+    told of it at a node that starts before the record, or after it.
+    """
+    await cluster.move(ALICE, joined=True)
+    stored = cluster.write(BOB, joined=True)
+    await cluster.passes(1)
+    if is_told_before:
+        await cluster.tell(stored)
+        at_join = record_of(cluster.nodes["a"].core.feed.position)
+        node = await cluster.start("b")
+    else:
+        node = await cluster.start("b")
+        await cluster.passes(3)
+        await cluster.tell(stored)
+        at_join = record_of(cluster.nodes["a"].core.feed.position)
+    assert await told(node, ALICE, at_join) == {BOB: "online"}
     assert await told(node, ALICE, node.core.feed.position) == {}
 
 

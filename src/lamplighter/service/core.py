@@ -262,6 +262,7 @@ class Core:
         self.resuming = Resuming(
             self.rooms,
             self.memberships,
+            self.deliverer,
             ports.hearing,
             self.stream.position,
             ports.clock.now(),

@@ -29,6 +29,7 @@ from lamplighter.cluster.positions import at_time, instant_of
 from lamplighter.ids import RoomId, StreamPosition, UserId
 from lamplighter.ports import Hearing, MembershipChange
 from lamplighter.routing.interest import SharedRooms
+from lamplighter.service.deliverer import Deliverer
 from lamplighter.service.memberships import RoomVisibility
 
 __all__ = ["Resuming"]
@@ -43,6 +44,7 @@ class Resuming:
 
     rooms: SharedRooms
     memberships: RoomVisibility
+    deliverer: Deliverer
     hearing: Hearing | None
     #: Where this node goes on in the stream: at something that may have been told long ago.
     position: StreamPosition
@@ -69,12 +71,14 @@ class Resuming:
         for entry in ended:
             self.memberships.ends.ended(self.position, entry)
         news = await self._kept(told) if self.is_log_incomplete else tuple(told.values())
-        self._go_through(self.position, news)
+        # A token that ends with the record of a join may be from before its node has told of it.
+        is_newest = self.position in told
+        self._go_through(self.deliverer.advance() if is_newest else self.position, news)
 
     def heard(self, position: StreamPosition, news: bytes) -> None:
         """Take in what is told at *position*, and let the homeserver hear it."""
         if position <= self._until:
-            self._take_in(position, news)
+            self._take_in(news)
         if self.hearing is not None:
             self.hearing.heard(position, news)
 
@@ -110,11 +114,11 @@ class Resuming:
                 joined = Joined(change.room_id, change.user_id)
                 self.memberships.joined_before(position, joined)
 
-    def _take_in(self, position: StreamPosition, news: bytes) -> None:
+    def _take_in(self, news: bytes) -> None:
         for change in filter(self._is_known, self._read(news)):
             if change.joined:
                 joined = Joined(change.room_id, change.user_id)
-                self.memberships.joined_before(position, joined)
+                self.memberships.joined_before(self.deliverer.advance(), joined)
             else:
                 others = self.rooms.members(change.room_id).keys()
                 self.memberships.left_before(Left(change.room_id, change.user_id), others)
