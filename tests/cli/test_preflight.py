@@ -82,6 +82,8 @@ BROKEN = {
     "extra_ca_files: [no.pem]}}",
     "signing key is none": "federation: {{enabled: true, listen: '127.0.0.1:{other}', "
     "signing_key: a_file}}",
+    "signing key that is lost": "data_dir: known\nfederation: {{enabled: true, "
+    "listen: '127.0.0.1:{other}'}}",
     "signing key without a directory": "federation: {{enabled: true, listen: "
     "'127.0.0.1:{other}', signing_key: no_such_folder/signing.key}}",
     "signing key of the homeserver missing": "homeserver: {{url: 'http://127.0.0.1:1', "
@@ -113,6 +115,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "damaged" / "lamplighter.db").write_bytes(b"no database" * 100)
     (tmp_path / "odd" / "lamplighter.db").mkdir(parents=True)
     (tmp_path / "newer").mkdir()
+    (tmp_path / "known").mkdir()
+    database = sqlite3.connect(tmp_path / "known" / "lamplighter.db")
+    database.execute("CREATE TABLE visibility (viewer TEXT, content TEXT)")
+    kept = ("server keys", '{"keys": {"ed25519:a": "A"}}')
+    database.execute("INSERT INTO visibility VALUES (?, ?)", kept)
+    database.commit()
+    database.close()
     database = sqlite3.connect(tmp_path / "newer" / "lamplighter.db")
     database.execute("CREATE TABLE alembic_version (version_num TEXT)")
     database.execute("INSERT INTO alembic_version VALUES ('9999')")

@@ -17,6 +17,7 @@ from tests.postgresql import PostgresServer
 
 TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
 NEWER = "UPDATE alembic_version SET version_num = '9999'"
+KNOWN = 'INSERT INTO visibility VALUES (\'server keys\', \'{"keys": {"ed25519:a": "A"}}\')'
 OF_ANOTHER = "INSERT INTO visibility VALUES ('server', 'lamp.test')"
 
 
@@ -97,6 +98,21 @@ def test_what_is_refused(
     assert said.startswith("server_name: " if prepare == OF_ANOTHER else "database: ")
     assert problem in said
     assert "wonder" not in said
+
+
+@pytest.mark.processes
+def test_a_signing_key_that_is_lost(
+    tmp_path: Path, postgres: PostgresServer, postgres_url: str
+) -> None:
+    """A node that lacks the key by which other servers know its server is refused."""
+    postgres.tell(postgres_url, KNOWN)
+    path = written(tmp_path, postgres_url)
+    with reserved_port() as port:
+        federation = f"federation: {{enabled: true, listen: '127.0.0.1:{port}'}}\n"
+        path.write_text(path.read_text() + federation)
+    assert "signing.key: is not there, and other servers know this server by ed25519:a A" in (
+        refusal(path)
+    )
 
 
 @pytest.mark.processes

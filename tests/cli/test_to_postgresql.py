@@ -11,12 +11,13 @@ from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, select
 
-from lamplighter.cli.preflight import check_surroundings
+from lamplighter.cli.preflight import check_surroundings, keys_in_database
 from lamplighter.cli.running import mark_as_running
 from lamplighter.cli.to_postgresql import copy_modules_to_postgresql, copy_to_postgresql
 from lamplighter.config import load_config
 from lamplighter.database.adapter import Sharing
 from lamplighter.database.engine import Database
+from lamplighter.database.identity import KnownKeys
 from lamplighter.database.migrate import migrate
 from lamplighter.database.migrations.versions import v0001_first_tables
 from lamplighter.database.postgresql import open_url
@@ -24,6 +25,8 @@ from lamplighter.database.sqlite import open_file
 from lamplighter.database.tables import metadata
 from lamplighter.devtools.server import InMemoryServer, running_server
 from lamplighter.errors import ConfigError, DatabaseInUse
+from lamplighter.federation.keys import SigningKeys
+from lamplighter.ids import ServerName
 from lamplighter.modules.background import Label
 from lamplighter.modules.postgresql import postgresql_databases
 from lamplighter.modules.storage import ModuleTransaction
@@ -265,13 +268,16 @@ def test_a_server_runs_on_postgresql(
 
 
 def test_from_elsewhere(tmp_path: Path, data: Path, empty: str) -> None:
-    """The files may be in another directory; the signing key has to move with them."""
+    """The files may be in another directory; the signing key has to move with them. Until it has,
+    no server starts, even if the files are of a version that kept no keys.
+    """
     old = data.rename(tmp_path / "old")
-    (old / "signing.key").write_text("secret")
+    keys = SigningKeys.load_or_create(old / "signing.key", ServerName("lamp.test"))
     path = written(tmp_path, empty, "federation: {enabled: true, listen: '127.0.0.1:8448'}\n")
     lines = migrated(path, old)
     moves = f"Copy {old / 'signing.key'} to {data / 'signing.key'}"
     assert lines[-2] == f"{moves}: other servers know this server by it."
+    assert keys_in_database(load_config(path)) == KnownKeys(keys.public, is_in_use=True)
 
 
 def of_modules(data: Path, *statements: str, file: str = "modules.db") -> None:

@@ -151,3 +151,25 @@ def test_a_rotation_that_fails(path: Path) -> None:
         keys.rotate(NOW)
     assert path.read_bytes() == before
     assert sorted(it.name for it in path.parent.iterdir()) == ["signing.key", "signing.key.old"]
+
+
+def test_keys_that_are_lost(path: Path) -> None:
+    """A key that is lost becomes an old one, published without its secret; another one signs."""
+    lost = SigningKeys.load_or_create(path, HERE)
+    path.unlink()
+    keys = SigningKeys.retire(path, HERE, lost.public, NOW)
+    assert keys == SigningKeys.load(path, HERE)
+    assert keys.lacks(lost.public) == {}
+    assert SigningKeys(HERE, path, keys.current).lacks(lost.public) == lost.public
+    [(key_id, public)] = lost.public.items()
+    old = keys.server_keys(NOW, timedelta(hours=1))["old_verify_keys"]
+    assert old == {key_id: {"key": public, "expired_ts": NOW}}
+
+
+def test_a_key_in_the_file_stays(one: Path) -> None:
+    """If the file has a key, it signs after another one was lost, even one of the same ID."""
+    other = SigningKeys.load_or_create(one.with_name("other.key"), HERE)
+    lost = {**other.public, "ed25519:one": other.public[key_id_of(other.signing)]}
+    keys = SigningKeys.retire(one, HERE, lost, NOW)
+    assert keys.public == {"ed25519:one": PUBLIC}
+    assert keys.lacks(lost) == {}

@@ -14,6 +14,7 @@ from lamplighter.app.federation import Federation, Nowhere
 from lamplighter.app.homeserver import Homeserver
 from lamplighter.app.modules import module_runtime, recorder_of
 from lamplighter.app.presence import wire_presence
+from lamplighter.app.signing_keys import keep_own_keys, own_keys_made
 from lamplighter.app.storage import Storage
 from lamplighter.clock import Clock
 from lamplighter.cluster.log import Log
@@ -22,6 +23,7 @@ from lamplighter.database.backoffs import SqlBackoffStore
 from lamplighter.database.engine import Database
 from lamplighter.database.presence import SqlPresenceStore
 from lamplighter.database.visibility import SqlVisibilityStore
+from lamplighter.federation.keys import SigningKeys
 from lamplighter.federation.transport import Transport
 from lamplighter.homeserver.builtin import BuiltInHomeserver
 from lamplighter.homeserver.sql import SqlDirectory
@@ -182,13 +184,16 @@ async def _build(
     log = await migrate_among_nodes(config, clock, storage.database, given.log)
     metrics = Metrics()
     store = SqlPresenceStore(storage.database, metrics.committed)
-    node = await join_node(config, clock, storage, store, source.entries(config), log)
+    keys = await own_keys_made(config, storage.data_dir, storage.database)
+    node = await join_node(config, clock, store, source.entries(config), keys, log)
+    # Not before: a node that differs from those that run is refused, and changes nothing.
+    await keep_own_keys(config, storage.database, keys)
     clock = node.clock
     background = Background(clock)
     homeserver = given.homeserver or _homeserver(config, clock, storage, background, given.connect)
     node.include(homeserver)
     await homeserver.start()
-    federation = await _federation(config, clock, storage, given.transport)
+    federation = await _federation(config, clock, storage, keys, given.transport)
     recorder = recorder_of(config, clock)
     transitions = limiter(config.rate_limits.presence, clock)
     ports = CorePorts(
@@ -271,12 +276,16 @@ def _homeserver(
 
 
 async def _federation(
-    config: Config, clock: Clock, storage: Storage, transport: Transport | None
+    config: Config,
+    clock: Clock,
+    storage: Storage,
+    keys: SigningKeys | None,
+    transport: Transport | None,
 ) -> Federation | None:
-    if not config.federation.enabled:
+    if keys is None:
         return None
     store = SqlBackoffStore(storage.database)
-    return await Federation.begin(config, clock, storage.data_dir, store, transport)
+    return await Federation.begin(config, clock, keys, store, transport)
 
 
 def listeners(server: Lamplighter, clock: Clock) -> list[Listener]:

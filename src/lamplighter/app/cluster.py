@@ -4,12 +4,9 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, NamedTuple
 
-from lamplighter.app.federation import signing_key_path
 from lamplighter.app.homeserver import Homeserver
-from lamplighter.app.storage import Storage
 from lamplighter.clock import Clock
 from lamplighter.cluster.entries import HomeserverNews, VisibilityEnded
 from lamplighter.cluster.lease import LeaseHolder
@@ -26,9 +23,9 @@ from lamplighter.cluster.wire import WIRE_VERSION
 from lamplighter.config import BusUrl, Config
 from lamplighter.config.alike import alike_keys, items_of_lists
 from lamplighter.database.engine import Database
+from lamplighter.database.identity import keep_server_name
 from lamplighter.database.migrate import is_up_to_date, migrate
 from lamplighter.database.presence import SqlPresenceStore
-from lamplighter.database.server_name import keep_server_name
 from lamplighter.errors import ClusterRefused, ConfigError, LogLost
 from lamplighter.federation.keys import SigningKeys
 from lamplighter.futures import fail, finish
@@ -284,9 +281,9 @@ class _Share:
 async def join_node(
     config: Config,
     clock: Clock,
-    storage: Storage,
     store: SqlPresenceStore,
     modules: Sequence[ConfiguredModule],
+    keys: SigningKeys | None,
     log: Log | None,
 ) -> SingleNode | Cluster:
     """Return what this server is in its cluster, as *config* says; *log* is from
@@ -297,7 +294,7 @@ async def join_node(
     settings = config.cluster
     if settings is None or log is None:
         return SingleNode(clock, asyncio.get_running_loop().create_future())
-    facts = facts_of(config, storage.data_dir, modules)
+    facts = facts_of(config, keys, modules)
     return await Cluster.join(NodeName(settings.node), facts, clock, log, await store.newest())
 
 
@@ -354,17 +351,13 @@ def open_log(url: BusUrl, server_name: ServerName, clock: Clock) -> Log:
 
 
 def facts_of(
-    config: Config, data_dir: Path | None, modules: Sequence[ConfiguredModule]
+    config: Config, keys: SigningKeys | None, modules: Sequence[ConfiguredModule]
 ) -> NodeFacts:
-    """Return what this node says of itself. Raises `ConfigError` for a signing key of no use."""
-    key = "none"
-    if config.federation.enabled:
-        path = signing_key_path(config, data_dir)
-        key = str(SigningKeys.load_or_create(path, config.server_name).public)
+    """Return what this node says of itself."""
     alike = {
         "server_name": config.server_name,
         "the version of the stream": str(WIRE_VERSION),
-        "the signing key": key,
+        "the signing key": "none" if keys is None else str(keys.public),
         **alike_keys(config),
     }
     parts = {text: tuple(map(Part, items)) for text, items in items_of_lists(config).items()}

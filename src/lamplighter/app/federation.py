@@ -5,7 +5,6 @@ import ssl
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from pathlib import Path
 
 from starlette.types import ASGIApp
 
@@ -36,7 +35,7 @@ from lamplighter.web.http.settings import ConnectionRoom
 from lamplighter.web.listener import Certificate, Listener
 from lamplighter.web.server import matrix_server
 
-__all__ = ["Federation", "Nowhere", "signing_key_path"]
+__all__ = ["Federation", "Nowhere"]
 
 
 class Nowhere:
@@ -93,18 +92,15 @@ class Federation:
         cls,
         config: Config,
         clock: Clock,
-        data_dir: Path | None,
+        keys: SigningKeys,
         store: BackoffStore,
         transport: Transport | None = None,
     ) -> "Federation":
-        """Load keys and back-offs; raise `ConfigError` where a file is of no use.
+        """Load certificates and back-offs; raise `ConfigError` where a file is of no use.
 
         *transport* stands in for the one that opens connections.
         """
         settings = config.federation
-        # A homeserver behind this server has made its key.
-        load = SigningKeys.load_or_create if config.homeserver is None else SigningKeys.load
-        keys = load(signing_key_path(config, data_dir), config.server_name)
         rules = AddressRules(settings.allow_addresses)
         if transport is None:
             transport = Transport(_tls(settings), rules.admits)
@@ -187,17 +183,6 @@ class Federation:
         await self._sender.stop()
         await self._keyring.close()
         await self._transport.close()
-
-
-def signing_key_path(config: Config, data_dir: Path | None) -> Path:
-    """Return where the signing key is; raise `ConfigError` if there is no place for one."""
-    if config.homeserver is not None and config.homeserver.signing_key is not None:
-        return config.homeserver.signing_key
-    if config.federation.signing_key is not None:
-        return config.federation.signing_key
-    if data_dir is None:
-        raise ConfigError("federation.signing_key: missing; a server in memory has no other place")
-    return data_dir / "signing.key"
 
 
 def _tls(settings: FederationSettings) -> ssl.SSLContext:

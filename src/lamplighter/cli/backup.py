@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from lamplighter.app.federation import signing_key_path
+from lamplighter.app.signing_keys import signing_key_path
 from lamplighter.config import load_config
 from lamplighter.errors import ConfigError
 

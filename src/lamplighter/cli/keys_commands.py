@@ -25,3 +25,15 @@ def _rotate_keys(config: ConfigPath = DEFAULT_CONFIG) -> None:
 
     for line in command.rotate(config):
         typer.echo(line)
+
+
+@keys_commands.command("retire")
+def _retire_keys(config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Give up a key that is lost: it stays published as an old one, and another one signs.
+
+    That is the key in the file, or a new one if there is no file. Start the server afterwards.
+    """
+    from lamplighter.cli import keys as command
+
+    for line in command.retire(config):
+        typer.echo(line)

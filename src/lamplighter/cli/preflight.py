@@ -7,26 +7,28 @@ migrated.
 
 import asyncio
 import tempfile
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from lamplighter.app.cluster import open_log
-from lamplighter.app.federation import signing_key_path
+from lamplighter.app.signing_keys import own_keys, signing_key_path
 from lamplighter.app.storage import open_postgresql, sharing_of
 from lamplighter.cli.running import addresses_of, find_running_server
 from lamplighter.clock import SystemClock
 from lamplighter.config import Address, BusUrl, Config, DatabaseUrl
 from lamplighter.database.adapter import Sharing
-from lamplighter.database.migrate import check_file, check_server
+from lamplighter.database.engine import Database
+from lamplighter.database.identity import KnownKeys, known_keys
+from lamplighter.database.migrate import check_file, check_server, look_into
 from lamplighter.errors import ClusterUnavailable, ConfigError, LogLost, StorageUnavailable
-from lamplighter.federation.keys import SigningKeys
 from lamplighter.federation.transport import tls_context
 from lamplighter.modules.storage import ModulePlace
 from lamplighter.web.listener import Certificate, certificate_context, listening_socket
 
-__all__ = ["CHECKS", "check_database", "check_surroundings"]
+__all__ = ["CHECKS", "check_database", "check_surroundings", "keys_in_database"]
 
 
 def check_surroundings(config: Config) -> None:
@@ -55,13 +57,36 @@ def check_database(config: Config) -> None:
 async def _check_postgresql(config: Config, url: DatabaseUrl) -> None:
     """Connect as a server does; what the server that runs on the data directory has is free."""
     runs = find_running_server(config.data_dir) is not None
-    database = open_postgresql(url, Sharing.BESIDE if runs else sharing_of(config))
-    try:
+    async with _open(url, Sharing.BESIDE if runs else sharing_of(config)) as database:
         await check_server(database, config.server_name)
+
+
+@asynccontextmanager
+async def _open(url: DatabaseUrl, sharing: Sharing = Sharing.BESIDE) -> AsyncIterator[Database]:
+    """Give a PostgreSQL database; raise `ConfigError` where it does not answer."""
+    database = open_postgresql(url, sharing)
+    try:
+        yield database
     except StorageUnavailable as error:
         raise ConfigError(f"database: {url.shown}: {error}") from None
     finally:
         await database.close()
+
+
+def keys_in_database(config: Config) -> KnownKeys:
+    """Return what the database, which is only read, says of the keys of this server.
+
+    Raises `ConfigError` where it cannot be read.
+    """
+    look = partial(known_keys, name=config.server_name)
+
+    async def ask(url: DatabaseUrl) -> KnownKeys:
+        async with _open(url) as database, database.read() as connection:
+            return await connection.run_sync(look)
+
+    if config.database is not None:
+        return asyncio.run(ask(config.database))
+    return look_into(config.data_dir / "lamplighter.db", look) or KnownKeys()
 
 
 def _databases(config: Config) -> None:
@@ -74,8 +99,7 @@ async def _check_module_data(config: Config, url: DatabaseUrl) -> None:
     """Raise `ConfigError` if modules have data in a file, and none in the PostgreSQL database."""
     from lamplighter.database.module_tables import has_schema, has_tables
 
-    database = open_postgresql(url, Sharing.BESIDE)
-    try:
+    async with _open(url) as database:
         for place in ModulePlace:
             file = config.data_dir / place.file
             if has_tables(file) and not await has_schema(database, place.schema):
@@ -84,10 +108,6 @@ async def _check_module_data(config: Config, url: DatabaseUrl) -> None:
                     " all data with `lamplighter cluster migrate`, or only these with"
                     " `lamplighter cluster migrate-modules`, or move the file away"
                 )
-    except StorageUnavailable as error:
-        raise ConfigError(f"database: {url.shown}: {error}") from None
-    finally:
-        await database.close()
 
 
 def _log(config: Config) -> None:
@@ -122,10 +142,9 @@ def _record(config: Config) -> None:
 def _signing_key(config: Config) -> None:
     if not config.federation.enabled:
         return
+    keys = own_keys(config, config.data_dir, keys_in_database(config))
     path = signing_key_path(config, config.data_dir)
-    if config.homeserver is not None or path.exists():
-        SigningKeys.load(path, config.server_name)
-    elif path.parent != config.data_dir:
+    if keys is None and path.parent != config.data_dir:
         where = f"{path}: cannot be written"
         if not path.parent.is_dir():
             raise ConfigError(f"{where}: No such file or directory")

@@ -3,6 +3,7 @@
 The files are copied first, so they stay as they are, whatever happens.
 """
 
+import asyncio
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,12 +13,16 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from lamplighter.app.federation import signing_key_path
+from lamplighter.app.signing_keys import signing_key_path
+from lamplighter.app.storage import open_postgresql
 from lamplighter.cli.backup import copy_database
 from lamplighter.cli.preflight import check_database
 from lamplighter.cli.running import mark_as_running
 from lamplighter.config import Config, DatabaseUrl, load_config
+from lamplighter.database.adapter import Sharing
+from lamplighter.database.identity import begin_keys
 from lamplighter.errors import ConfigError
+from lamplighter.federation.keys import SigningKeys
 from lamplighter.modules.storage import ModulePlace
 
 if TYPE_CHECKING:
@@ -36,7 +41,7 @@ def copy_to_postgresql(path: Path, data_dir: Path | None) -> Iterator[str]:
 
     Raises:
         ConfigError: there is nothing to copy, a server runs on the files, PostgreSQL has data, or
-            cannot store all values; nothing is written then.
+            cannot store all values, or a file of keys has none; nothing is written then.
         DatabaseInUse: a server uses the PostgreSQL database.
         StorageUnavailable: PostgreSQL fails; nothing is written then, either.
     """
@@ -44,11 +49,30 @@ def copy_to_postgresql(path: Path, data_dir: Path | None) -> Iterator[str]:
     place = data_dir or config.data_dir
     if not (place / _OURS).is_file():
         raise ConfigError(f"data_dir: {place} has no database: nothing to copy")
+    keys = _keys_beside(config, place / "signing.key")
     yield from _copy(config, place, [_OURS])
-    key, was = signing_key_path(config, config.data_dir), place / "signing.key"
-    if config.federation.enabled and was.is_file() and not key.exists():
-        yield f"Copy {was} to {key}: other servers know this server by it."
+    if keys is not None and config.database is not None:
+        # The files of an older version do not say the keys.
+        asyncio.run(_begin_keys(config.database, keys))
+        key = signing_key_path(config, config.data_dir)
+        if not key.exists():
+            yield f"Copy {keys.path} to {key}: other servers know this server by it."
     yield "Next: start the server with this configuration. Its clients stay logged in."
+
+
+def _keys_beside(config: Config, path: Path) -> SigningKeys | None:
+    """Return the keys with which the server has signed so far; None where there are none."""
+    if not config.federation.enabled or config.homeserver is not None or not path.is_file():
+        return None
+    return SigningKeys.load(path, config.server_name)
+
+
+async def _begin_keys(url: DatabaseUrl, keys: SigningKeys) -> None:
+    database = open_postgresql(url, Sharing.BESIDE)
+    try:
+        await begin_keys(database, keys.public)
+    finally:
+        await database.close()
 
 
 def copy_modules_to_postgresql(path: Path, data_dir: Path | None) -> Iterator[str]:

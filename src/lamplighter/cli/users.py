@@ -20,8 +20,8 @@ from lamplighter.cli.running import find_running_server
 from lamplighter.clock import SystemClock
 from lamplighter.config import Config, load_config
 from lamplighter.database.adapter import Sharing
+from lamplighter.database.identity import keep_server_name
 from lamplighter.database.migrate import migrate
-from lamplighter.database.server_name import keep_server_name
 from lamplighter.errors import AdminUnavailable, DatabaseInUse, InvalidParam, InvalidUsername
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import UserId, parse_user_id

@@ -5,9 +5,10 @@ and write the next file by hand; a test compares the tables that both make, on e
 """
 
 import sqlite3
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import quote
 
 from alembic.operations import Operations
@@ -17,7 +18,7 @@ from sqlalchemy import Connection, NullPool, StaticPool, create_engine, func, se
 from sqlalchemy.exc import DBAPIError
 
 from lamplighter.database.engine import Database
-from lamplighter.database.server_name import check_server_name
+from lamplighter.database.identity import check_server_name
 from lamplighter.errors import ConfigError
 from lamplighter.ids import ServerName
 
@@ -26,9 +27,12 @@ __all__ = [
     "check_server",
     "empty_database",
     "is_up_to_date",
+    "look_into",
     "migrate",
     "upgrade",
 ]
+
+T = TypeVar("T")
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _FACTS: Final = text(
@@ -64,16 +68,28 @@ def check_file(path: Path, name: ServerName) -> None:
 
     The file is only read, and no other file is made.
     """
+
+    def check(connection: Connection) -> None:
+        _is_up_to_date(connection)
+        check_server_name(connection, name)
+
+    look_into(path, check)
+
+
+def look_into(path: Path, look: Callable[[Connection], T]) -> T | None:
+    """Return what *look* finds in the SQLite database *path*, which is only read; None without one.
+
+    Raises `ConfigError` for a file that is no database.
+    """
     if not path.exists():
-        return
+        return None
     # Without a log beside the file, nobody is writing it, and SQLite is kept from making a log.
     quiet = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
     url = f"sqlite:///file:{quote(str(path.absolute()))}?mode=ro{quiet}&uri=true"
     engine = create_engine(url, poolclass=NullPool)
     try:
         with engine.connect() as connection:
-            _is_up_to_date(connection)
-            check_server_name(connection, name)
+            return look(connection)
     except DBAPIError as error:
         raise ConfigError(f"data_dir: {path} cannot be used: {error.orig}") from None
     finally:

@@ -11,10 +11,12 @@ from lamplighter.database.engine import Database
 from lamplighter.database.tables import visibility
 from lamplighter.ids import UserId
 
-__all__ = ["KEPT_UNDER", "SqlVisibilityStore"]
+__all__ = ["KEYS_KEPT_UNDER", "NAME_KEPT_UNDER", "SqlVisibilityStore"]
 
-#: Where the server's name is kept, in the place of a viewer: no user has that ID.
-KEPT_UNDER: Final = UserId("server")
+#: Where the server's name and its public keys are kept, in the place of a viewer: no user has
+#: these IDs. `identity.py` keeps them.
+NAME_KEPT_UNDER: Final = UserId("server")
+KEYS_KEPT_UNDER: Final = UserId("server keys")
 
 #: Alembic's table has one row, from the start on.
 _VERSION: Final = table("alembic_version", column("version_num"))
@@ -30,7 +32,8 @@ class SqlVisibilityStore:
 
     async def load(self) -> Mapping[UserId, bytes]:
         async with self._database.read() as connection:
-            wanted = select(visibility).where(visibility.c.viewer != KEPT_UNDER)
+            of_server = (NAME_KEPT_UNDER, KEYS_KEPT_UNDER)
+            wanted = select(visibility).where(visibility.c.viewer.not_in(of_server))
             rows = (await connection.execute(wanted)).all()
         return {UserId(row.viewer): row.content.encode() for row in rows}
 

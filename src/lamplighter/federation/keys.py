@@ -11,6 +11,7 @@ import os
 import secrets
 import string
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -76,19 +77,9 @@ class SigningKeys:
                 raise ConfigError(f"{path}: {problem}") from None
         if not current:
             raise ConfigError(f"{path}: holds no signing key; a line is {_KEY_LINE}")
-        ours = {key_id_of(key) for key in current}
-        beside, old = _old_path(path), []
-        for number, words in _lines(beside) if beside.exists() else ():
-            try:
-                algorithm, version, expired_ts, public = words
-                decode_verify_key_base64(algorithm, version, public)
-                key = OldKey(f"{algorithm}:{version}", public, Timestamp(int(expired_ts)))
-            except Exception:  # noqa: BLE001 - as above
-                problem = f"line {number} is not an old key: {_OLD_LINE}"
-                raise ConfigError(f"{beside}: {problem}") from None
-            # An interrupted rotation leaves a key in both files. The key still signs.
-            if key.key_id not in ours:
-                old.append(key)
+        ours = {(key_id_of(key), _public(key)) for key in current}
+        # An interrupted rotation leaves a key in both files. The key still signs.
+        old = [it for it in _old_keys(path) if (it.key_id, it.public) not in ours]
         return cls(server_name, path, tuple(current), tuple(old))
 
     @classmethod
@@ -99,8 +90,22 @@ class SigningKeys:
         cannot be written.
         """
         if not path.exists():
-            _write_secret(path, _key_lines([_new_key()]))
+            # Of two processes at once one makes the key, and the other one reads it.
+            _write_secret(path, _key_lines([_new_key()]), is_first=True)
         return cls.load(path, server_name)
+
+    @classmethod
+    def retire(
+        cls, path: Path, server_name: ServerName, public: Mapping[str, str], now: Timestamp
+    ) -> "SigningKeys":
+        """Let *public* keys, which are lost, be old ones, in the file as well; return the result.
+
+        The keys in the file *path* sign, or a new one if there is no file. Raises `ConfigError` as
+        `load_or_create` does.
+        """
+        lost = [OldKey(key_id, key, now) for key_id, key in public.items()]
+        _write_secret(_old_path(path), _old_lines([*_old_keys(path), *lost]))
+        return cls.load_or_create(path, server_name)
 
     @property
     def signing(self) -> SigningKey:
@@ -112,6 +117,11 @@ class SigningKeys:
         """The public halves of the current keys, in base64, by key ID."""
         return {key_id_of(key): _public(key) for key in self.current}
 
+    def lacks(self, public: Mapping[str, str]) -> Mapping[str, str]:
+        """Return those of the *public* keys that neither sign nor are old, by key ID."""
+        ours = {*self.public.items(), *((it.key_id, it.public) for it in self.old)}
+        return {key_id: key for key_id, key in public.items() if (key_id, key) not in ours}
+
     def rotate(self, now: Timestamp) -> "SigningKeys":
         """Replace the current keys by a new key, in the file as well, and return the result.
 
@@ -121,8 +131,7 @@ class SigningKeys:
         fresh = _new_key()
         old = (*self.old, *retired)
         # The old keys first: no key may be lost if the process dies between the two writes.
-        lines = (f"{it.key_id.replace(':', ' ')} {it.expired_ts} {it.public}\n" for it in old)
-        _write_secret(_old_path(self.path), "".join(lines))
+        _write_secret(_old_path(self.path), _old_lines(old))
         _write_secret(self.path, _key_lines([fresh]))
         return replace(self, current=(fresh,), old=old)
 
@@ -153,6 +162,20 @@ def _old_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.old")
 
 
+def _old_keys(path: Path) -> list[OldKey]:
+    """Return the old keys in the file beside *path*; none if there is no file."""
+    beside, old = _old_path(path), list[OldKey]()
+    for number, words in _lines(beside) if beside.exists() else ():
+        try:
+            algorithm, version, expired_ts, public = words
+            decode_verify_key_base64(algorithm, version, public)
+            old.append(OldKey(f"{algorithm}:{version}", public, Timestamp(int(expired_ts))))
+        except Exception:  # noqa: BLE001 - base64 and PyNaCl each raise errors of their own
+            problem = f"line {number} is not an old key: {_OLD_LINE}"
+            raise ConfigError(f"{beside}: {problem}") from None
+    return old
+
+
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
     """Return the number and the words of each line that is not empty."""
     try:
@@ -171,8 +194,15 @@ def _key_lines(keys: Sequence[SigningKey]) -> str:
     )
 
 
-def _write_secret(path: Path, text: str) -> None:
-    """Write *text* to the file *path* atomically. Only the owner may read the file."""
+def _old_lines(keys: Sequence[OldKey]) -> str:
+    return "".join(f"{it.key_id.replace(':', ' ')} {it.expired_ts} {it.public}\n" for it in keys)
+
+
+def _write_secret(path: Path, text: str, *, is_first: bool = False) -> None:
+    """Write *text* to the file *path* atomically. Only the owner may read the file.
+
+    With *is_first*, a file that is there already stays.
+    """
     beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     try:
         # `Path.open` sets no mode, and the file must not be readable by others at any time.
@@ -180,7 +210,12 @@ def _write_secret(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        if is_first:
+            with suppress(FileExistsError):
+                path.hardlink_to(beside)
+            beside.unlink()
+        else:
+            beside.replace(path)
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None
