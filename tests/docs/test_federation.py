@@ -28,7 +28,7 @@ def ports() -> Iterator[dict[str, str]]:
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="the page makes a certificate by it")
 async def test_a_reader_gets_two_servers_that_talk(tmp_path: Path, ports: dict[str, str]) -> None:
     """The certificate, both configurations and all commands work, in the page's order."""
-    certify, serve_one, serve_two, show, rotate = commands(PAGE)
+    certify, serve_one, serve_two, show, rotate, retire = commands(PAGE)
     for name, content in named_files(PAGE, "yaml").items():
         (tmp_path / name).write_text(_with(ports, content))
 
@@ -49,6 +49,8 @@ async def test_a_reader_gets_two_servers_that_talk(tmp_path: Path, ports: dict[s
 
     assert "signs" in typed(show, tmp_path).stdout
     assert "expired at" in typed(rotate, tmp_path).stdout
+    (tmp_path / "one" / "signing.key").unlink()
+    assert "expired at" in typed(retire, tmp_path).stdout
 
 
 def _with(ports: dict[str, str], text: str) -> str:

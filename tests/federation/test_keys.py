@@ -9,7 +9,7 @@ import pytest
 from signedjson.key import get_verify_key
 from signedjson.sign import verify_signed_json
 
-from lamplighter.clock import Timestamp
+from lamplighter.clock import Timestamp, after
 from lamplighter.errors import ConfigError
 from lamplighter.federation.keys import OldKey, SigningKeys
 from lamplighter.federation.signing import key_id_of
@@ -159,6 +159,7 @@ def test_keys_that_are_lost(path: Path) -> None:
     path.unlink()
     keys = SigningKeys.retire(path, HERE, lost.public, NOW)
     assert keys == SigningKeys.load(path, HERE)
+    assert SigningKeys.retire(path, HERE, lost.public, after(NOW, timedelta(1))) == keys
     assert keys.lacks(lost.public) == {}
     assert SigningKeys(HERE, path, keys.current).lacks(lost.public) == lost.public
     [(key_id, public)] = lost.public.items()

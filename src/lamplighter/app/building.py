@@ -184,10 +184,7 @@ async def _build(
     log = await migrate_among_nodes(config, clock, storage.database, given.log)
     metrics = Metrics()
     store = SqlPresenceStore(storage.database, metrics.committed)
-    keys = await own_keys_made(config, storage.data_dir, storage.database)
-    node = await join_node(config, clock, store, source.entries(config), keys, log)
-    # Not before: a node that differs from those that run is refused, and changes nothing.
-    await keep_own_keys(config, storage.database, keys)
+    node, keys = await _joined(config, clock, storage, store, source.entries(config), log)
     clock = node.clock
     background = Background(clock)
     homeserver = given.homeserver or _homeserver(config, clock, storage, background, given.connect)
@@ -241,6 +238,22 @@ async def _build(
         _database=storage.database,
         _clock=clock,
     )
+
+
+async def _joined(
+    config: Config,
+    clock: Clock,
+    storage: Storage,
+    store: SqlPresenceStore,
+    modules: Sequence[ConfiguredModule],
+    log: Log | None,
+) -> tuple[SingleNode | Cluster, SigningKeys | None]:
+    """Return what this server is in its cluster, and its keys, which the database then knows."""
+    keys = await own_keys_made(config, storage.data_dir, storage.database)
+    node = await join_node(config, clock, store, modules, keys, log)
+    # Not before: a node that differs from those that run is refused, and changes nothing.
+    await keep_own_keys(config, storage.database, keys)
+    return node, keys
 
 
 async def _core(

@@ -103,8 +103,10 @@ class SigningKeys:
         The keys in the file *path* sign, or a new one if there is no file. Raises `ConfigError` as
         `load_or_create` does.
         """
-        lost = [OldKey(key_id, key, now) for key_id, key in public.items()]
-        _write_secret(_old_path(path), _old_lines([*_old_keys(path), *lost]))
+        old = _old_keys(path)
+        known = {(it.key_id, it.public) for it in old}
+        old += [OldKey(*it, now) for it in public.items() if it not in known]
+        _write_secret(_old_path(path), _old_lines(old))
         return cls.load_or_create(path, server_name)
 
     @property
