@@ -140,7 +140,10 @@ class ServerProcess:
     def configure(self, config: str, server_name: str = SERVER) -> None:
         """Put *config* below the usual one; it counts with the next start, or reload."""
         usual = _CONFIG.format(server=server_name, port=self.port, more=config)
-        self._config.write_text(usual)
+        # A node that reads its configuration just now reads the whole of one or the other.
+        written = self._config.with_suffix(".new")
+        written.write_text(usual)
+        written.replace(self._config)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal."""

@@ -220,6 +220,22 @@ async def test_a_leave_that_is_told_late(cluster: OneRoom) -> None:
     assert await told(node, ALICE, before) == {BOB: "offline"}
 
 
+async def test_two_leaves_that_are_told_late(cluster: OneRoom) -> None:
+    """If two leave one room before the start of a node, and that is told after it, they are told of
+    each other, too: neither was in the room by what the node has read.
+    """
+    for user_id in (ALICE, BOB, CHARLIE):
+        await cluster.move(user_id, joined=True)
+    before = await token(cluster.nodes["a"], ALICE)
+    await cluster.passes(80)  # the log reaches back far enough
+    stored = [cluster.write(user_id, joined=False) for user_id in (ALICE, BOB)]
+    node = await cluster.start("b")
+    await cluster.passes(1)
+    for news in stored:
+        await cluster.tell(news)
+    assert await told(node, ALICE, before) == {BOB: "offline", CHARLIE: "offline"}
+
+
 async def test_what_one_node_heard_when_the_log_was_lost(cluster: OneRoom) -> None:
     """A join that one node found in the database after the log lost its data, and another did not
     find, counts from where it is told: the other has given tokens.

@@ -53,6 +53,8 @@ class Resuming:
     #: Whether the log has lost its data, or has begun, shortly before the start.
     is_log_incomplete: bool
     _until: StreamPosition = field(init=False)
+    #: Who has left which room by what was told since, and was not in the index at the start.
+    _have_left: dict[RoomId, set[UserId]] = field(init=False)
 
     def __post_init__(self) -> None:
         self._begin(self.position, self.now)
@@ -100,6 +102,7 @@ class Resuming:
         """Expect to be told what is stored by *now*; this node goes on at *position*."""
         since = max(now, instant_of(position))
         self._until = at_time(after(since, _TOLD_WITHIN))
+        self._have_left = {}
 
     async def _kept(self, told: Mapping[StreamPosition, bytes]) -> Sequence[bytes]:
         return () if self.hearing is None else await self.hearing.kept(told)
@@ -120,8 +123,11 @@ class Resuming:
                 joined = Joined(change.room_id, change.user_id)
                 self.memberships.joined_before(self.deliverer.advance(), joined)
             else:
-                others = self.rooms.members(change.room_id).keys()
+                # Whoever has left earlier saw this user: the index has had neither.
+                have_left = self._have_left.setdefault(change.room_id, set())
+                others = self.rooms.members(change.room_id).keys() | have_left - {change.user_id}
                 self.memberships.left_before(Left(change.room_id, change.user_id), others)
+                have_left.add(change.user_id)
 
     def _read(self, news: bytes) -> Sequence[MembershipChange]:
         return () if self.hearing is None else self.hearing.memberships_in(news)
