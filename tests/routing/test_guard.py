@@ -130,6 +130,22 @@ async def test_any_awaitable_will_do() -> None:
     assert await Bench(act).module.interested_users(ALICE) == CheckedInterest(frozenset({BOB}))
 
 
+async def test_an_answer_that_raises_when_it_is_read() -> None:
+    """An answer may raise when it is looked at, as a proxy does that has nothing behind it."""
+
+    class Proxy:
+        @property
+        def __class__(self) -> type:  # type: ignore[misc] # it has no setter
+            raise RuntimeError("nothing is behind the proxy")
+
+    module = Bench(answering(Proxy())).module
+    interest = asyncio.ensure_future(module.interested_users(ALICE))
+    routes = asyncio.ensure_future(module.users_for_states([BOBS]))
+    await turns()
+    assert interest.result() == CheckedInterest(failed=True)
+    assert routes.result() == CheckedRoutes(unanswered=frozenset({BOB}))
+
+
 async def test_a_wrong_entry(logged: list[Any]) -> None:
     """A wrong entry of an answer is logged and counted as a failure; the valid ones count."""
     bench = Bench(answering({ALICE: {BOBS}, DORA: [], 7: set()}))

@@ -28,11 +28,13 @@ from lamplighter.routing.answers import CheckedInterest, CheckedRoutes, check_in
 from lamplighter.routing.breaker import Breaker, BreakerSettings
 from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
 from lamplighter.routing.calls import Call, Calls
+from lamplighter.routing.containment import described
 from lamplighter.routing.health import Failure, ModuleHealth
 from lamplighter.routing.loop_time import LoopTime
 from lamplighter.routing.parts import Suspects
 from lamplighter.routing.problems import (
     BLOCKED,
+    EXCEPTION,
     TIMEOUT,
     WRONG_ANSWER,
     Problem,
@@ -171,7 +173,10 @@ class GuardedModule:
                 what = f"no answer within {calls.limit}"
                 problem: Problem | None = Problem(TIMEOUT, what, calls.about)
             elif (problem := failure_of(call, calls.about)) is None:
-                checked = check_interest(call.task.result())
+                try:
+                    checked = check_interest(call.task.result())
+                except BaseException as failure:  # noqa: BLE001 - the answer is a module's object
+                    problem = Problem(EXCEPTION, described(failure), calls.about, failure)
                 if checked.faults:
                     problem = Problem(WRONG_ANSWER, "; ".join(checked.faults), calls.about)
             if not answer.done():
