@@ -134,8 +134,8 @@ async def test_an_answer_that_raises_when_it_is_read() -> None:
     """An answer may raise when it is looked at, as a proxy does that has nothing behind it."""
 
     class Proxy:
-        @property
-        def __class__(self) -> type:  # type: ignore[misc] # it has no setter
+        @property  # type: ignore[misc] # it has no setter
+        def __class__(self) -> type:
             raise RuntimeError("nothing is behind the proxy")
 
     module = Bench(answering(Proxy())).module
