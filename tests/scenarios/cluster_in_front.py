@@ -117,7 +117,8 @@ class ClusterInFront(RandomCluster):
         door = self.doors.get(name)
         super().leave(name)
         if door is not None and name not in self.doors:
-            front, _ = self._fronts[door.node]
+            front, background = self._fronts[door.node]
+            background.stop()
             self._work.append(asyncio.ensure_future(front.membership.stop()))
 
     def _write(
