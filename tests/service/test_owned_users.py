@@ -1,11 +1,12 @@
 """The users whom one node owns: what it takes over, decides, remembers and hands over."""
 
+import pytest
 from msgspec.structs import replace
 
 from lamplighter.cluster.log import Lease, NodeName
 from lamplighter.cluster.partitions import ALL_PARTITIONS, partition_of
 from lamplighter.config import PresenceMode
-from lamplighter.ids import StreamPosition, UserId
+from lamplighter.ids import DeviceId, StreamPosition, UserId
 from lamplighter.ports import SavedPresence
 from lamplighter.presence.events import DeviceGone, StatusSet, SyncEnded, Syncing
 from lamplighter.presence.state import Presence, UserPresenceState
@@ -94,6 +95,21 @@ async def test_what_a_dead_owner_had_heard(cluster: Cluster) -> None:
     users_of(other).take(OF_BOB)
     await cluster.passes(1)
     assert other.knows(BOB) == ("online", "back")
+
+
+@pytest.mark.parametrize(("later", "presence"), [(99, "offline"), (100, "online")])
+async def test_an_owner_that_tells_nothing(cluster: Cluster, later: int, presence: str) -> None:
+    """Of one user a hundred events are remembered, the last ones: somebody may log in and out for
+    ever, and have no presence.
+    """
+    owner, other = both(cluster)
+    owner.set(BOB, "here")
+    await cluster.passes(1)
+    for device_id in (PHONE, *(DeviceId(f"D{number}") for number in range(later))):
+        users_of(other).hear(DeviceGone(BOB, device_id))
+    cluster.kill(next(name for name, it in cluster.nodes.items() if it is owner))
+    await cluster.passes(6)
+    assert other.knows(BOB) == (presence, "here")
 
 
 async def test_what_the_owner_has_decided(cluster: Cluster) -> None:

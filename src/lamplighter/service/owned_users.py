@@ -46,8 +46,10 @@ from lamplighter.service.vouchers import Vouchers
 
 __all__ = ["OwnedUsers"]
 
-#: Of so many users is remembered what their owners have not decided yet.
+#: Of so many users is remembered what their owners have not decided yet; of each so many events:
+#: the owner of a user who has no presence tells nothing, however often that user logs in and out.
 _MOST_HEARD: Final = 10_000
+_MOST_OF_ONE: Final = 100
 #: What changed so shortly before a loss of the log's data may not have reached every node.
 _TOLD_AGAIN: Final = timedelta(minutes=1)
 #: Users whom the last owner has told are saved again, so many in one commit.
@@ -123,7 +125,8 @@ class OwnedUsers:
 
         If that node dies before it tells what follows, the next owner decides.
         """
-        self._heard.put(event.user_id, (*(self._heard.peek(event.user_id) or ()), event))
+        before = self._heard.peek(event.user_id) or ()
+        self._heard.put(event.user_id, (*before, event)[-_MOST_OF_ONE:])
 
     def take(self, partitions: AbstractSet[PartitionId]) -> None:
         """Own *partitions*, too: their users are as the roster has them."""
