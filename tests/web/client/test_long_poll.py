@@ -8,6 +8,8 @@ from lamplighter.delivery.feed import MOST_POLLS
 from lamplighter.devtools.client import Client, RequestFailed
 from lamplighter.devtools.http import HttpClient
 from lamplighter.devtools.server import InMemoryServer
+from lamplighter.devtools.turns import turns_until_idle
+from lamplighter.errors import LeaseLost
 
 
 @pytest.fixture
@@ -125,3 +127,26 @@ async def test_more_first_syncs_than_polls(server: InMemoryServer, dora: Client)
     assert len(statuses) == len(asked)
     assert set(statuses) == {200, 429}
     assert (await dora.request("GET", "/sync")).status == 200
+
+
+async def test_a_refusal_comes_after_a_pause(server: InMemoryServer, dora: Client) -> None:
+    """A poll that its node cannot serve is refused a second later; who polls again does not spin.
+
+    Who has waited before, and who asks without waiting, is refused at once.
+    """
+    await dora.sync()
+    waiting = await dora.polls()
+    server.lamplighter.core.feed.refuse_all(LeaseLost("the lease has ended"))
+    answered = [waiting.answered]
+    await turns_until_idle()
+    answered.append(waiting.answered)
+    again, without_waiting = await dora.polls(), await dora.polls(timeout=0)
+    answered += [again.answered, without_waiting.answered]
+    await server.advance(seconds=0.999)
+    answered.append(again.answered)
+    await server.advance(seconds=0.001)
+    answered.append(again.answered)
+    assert answered == [False, True, False, True, False, True]
+    for poll in (waiting, again, without_waiting):
+        with pytest.raises(RequestFailed, match="This node cannot answer now"):
+            await poll.answer()

@@ -11,17 +11,18 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Final, TypeAlias
 
 import msgspec
 from starlette.types import Receive
 
-from lamplighter.clock import Clock, Timestamp
+from lamplighter.clock import Clock, Timestamp, after
 from lamplighter.delivery.feed import WaitingPoll
 from lamplighter.delivery.outbox import Update
 from lamplighter.delivery.timeouts import Timeouts
 from lamplighter.delivery.tokens import SinceToken
-from lamplighter.errors import ShuttingDown, TooSlow
+from lamplighter.errors import ClusterUnavailable, ShuttingDown, StorageUnavailable, TooSlow
 from lamplighter.ids import StreamPosition
 from lamplighter.ports import (
     PendingRooms,
@@ -38,10 +39,13 @@ from lamplighter.web.client.filters import ALL_PRESENCE, PresenceFilter
 from lamplighter.web.http.exchange import Waiter
 from lamplighter.web.places import Places
 
-__all__ = ["LONGEST_POLL", "Answer", "LongPoll", "News", "SyncQuestion"]
+__all__ = ["LONGEST_POLL", "Answer", "LongPoll", "News", "SyncQuestion", "refuse"]
 
 #: A client that asks for more waits this long.
 LONGEST_POLL: Final = timedelta(minutes=10)
+#: A poll that may wait is refused so much later where the server is the reason. Some clients poll
+#: again at once, and would ask hundreds of times a second.
+_PAUSE: Final = timedelta(seconds=1)
 
 
 class SyncQuestion(msgspec.Struct, frozen=True):
@@ -259,7 +263,11 @@ class _Request(WaitingPoll):
         self._pending.cancel()
         if self._leave is not None and isinstance(result, Exception):
             self._leave()
-        answer(result)
+        # Who has waited has paused already.
+        if isinstance(result, Exception) and self._due is None and self._question.request.timeout:
+            refuse(answer, result, parts.clock)
+        else:
+            answer(result)
 
     def _wait_for(self, work: "Coroutine[None, None, _Act]") -> None:
         self._task = self._parts.background.run(self._when_done(work))
@@ -305,6 +313,14 @@ class _Request(WaitingPoll):
                 self._weigh(rooms, token, reading.position, reading.updates, now)
 
         return act
+
+
+def refuse(answer: Callable[[Exception], None], error: Exception, clock: Clock) -> None:
+    """Call *answer* with *error*: after a pause if the server, or its cluster, is the reason."""
+    if isinstance(error, ClusterUnavailable | StorageUnavailable):
+        clock.call_at(after(clock.now(), _PAUSE), partial(answer, error))
+    else:
+        answer(error)
 
 
 #: What a task leaves to do once it has ended.

@@ -22,7 +22,7 @@ from lamplighter.service.background import Background, InTurn
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.client.filters import ALL_PRESENCE, PresenceFilter, read_inline
 from lamplighter.web.client.filters_in_use import FiltersInUse
-from lamplighter.web.client.long_poll import LONGEST_POLL, LongPoll, News, SyncQuestion
+from lamplighter.web.client.long_poll import LONGEST_POLL, LongPoll, News, SyncQuestion, refuse
 from lamplighter.web.client.sync_body import SyncBodies
 from lamplighter.web.fields import PresenceNames, natural
 from lamplighter.web.http.exchange import Exchange
@@ -67,7 +67,7 @@ class Sync:
             if requester is None or not self._begin(exchange, requester, head, now):
                 self._look_ups.run(partial(self._look_up, exchange, head))
         except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
-            exchange.refuse(error)
+            refuse(exchange.refuse, error, self.clock)
 
     async def _look_up(self, exchange: Exchange, head: RequestHead) -> None:
         """Begin a poll whose token or filter no poll has named for a while, if its client waits."""
@@ -85,7 +85,7 @@ class Sync:
             if not exchange.is_over():
                 self._begin(exchange, requester, head, self.clock.now(), wanted)
         except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
-            exchange.refuse(error)
+            refuse(exchange.refuse, error, self.clock)
 
     def _begin(
         self,
