@@ -1,6 +1,7 @@
 """nginx and Caddy with three nodes behind them, by the files in deploy/nodes."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -113,6 +114,19 @@ async def test_a_node_dies(
     while not told((await poll).json, bob):
         poll = asyncio.ensure_future(alice.sync(timeout=60_000))
     assert told(poll.result().json, bob) == ["still here"]
+
+
+async def test_a_node_hangs(people: list[Person], nodes: dict[str, ServerProcess]) -> None:
+    """Where a node hangs, no request that it has got waits longer than for 10 s, and others do not
+    notice.
+    """
+    alice, bob = people
+    nodes["b"].signal(signal.SIGSTOP)
+    async with asyncio.timeout(45):
+        await asyncio.gather(*(takes(bob, "at once") for _ in range(6)))
+        while not await takes(bob, "last"):
+            pass
+        assert told((await alice.sync()).json, bob) == ["last"]
 
 
 async def test_a_rolling_restart(
