@@ -99,19 +99,19 @@ async def test_a_log_without_data() -> None:
         await condition_of(LogServer(clock).log(), clock)
 
 
-def written(folder: Path, cluster: str) -> Path:
-    """Return the file of a configuration."""
+def written(folder: Path, cluster: str, database: str = "postgresql://x@127.0.0.1:1/x") -> Path:
+    """Return the file of a configuration; nobody answers at the *database* unless it is named."""
     path = folder / "lamplighter.yaml"
-    path.write_text(
-        "server_name: example.org\ndatabase: postgresql://lamplighter@db.invalid/lamplighter\n"
-        f"{cluster}\n"
-    )
+    path.write_text(f"server_name: example.org\ndatabase: {database}\n{cluster}\n")
     return path
 
 
-def test_the_command(run: Run, tmp_path: Path, valkey: ValkeyServer) -> None:
-    """The command asks Valkey; it exits with 0 if all is well, and with 1 for a dead owner."""
-    path = written(tmp_path, f"cluster: {{node: a, bus: '{valkey.url}'}}")
+def test_the_command(run: Run, tmp_path: Path, valkey: ValkeyServer, postgres_url: str) -> None:
+    """The command asks Valkey and PostgreSQL; it exits with 0 if all is well, and with 1 for a
+    database that is away and for a dead owner.
+    """
+    cluster = f"cluster: {{node: a, bus: '{valkey.url}'}}"
+    path = written(tmp_path, cluster, postgres_url)
 
     async def nodes(change: str) -> None:
         log = ValkeyLog(valkey.address, ServerName("example.org"), SystemClock())
@@ -135,6 +135,10 @@ def test_the_command(run: Run, tmp_path: Path, valkey: ValkeyServer) -> None:
     assert [(it["name"], it["partitions"], it["lag_ms"]) for it in content["nodes"]] == [
         ("a", PARTITIONS, 0)
     ]
+    away = run("cluster", "status", "-c", written(tmp_path, cluster))
+    assert (away.exit_code, away.err) == (1, "")
+    assert away.out.splitlines()[-1].startswith("FAIL database: x@127.0.0.1:1/x: ")
+    path = written(tmp_path, cluster, postgres_url)
     asyncio.run(nodes("a leaves, b comes"))
     bad = run("cluster", "status", "-c", path)
     assert (bad.exit_code, bad.err) == (1, "")

@@ -393,7 +393,7 @@ async def test_the_server_goes_and_comes_back(stage: Stage) -> None:
     tab = stage.tab
     await stage.sign_in()
     stage.server.stop()
-    await tab.until("document.querySelector('#live').innerText === 'trying again'")
+    await tab.until("document.querySelector('#live').innerText === 'no answer'")
     stage.server.start()
     await tab.until("document.querySelector('#live').innerText === 'live'")
     await stage.alice.put_status("online", "back again")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lamplighter.devtools.client import Client
+from lamplighter.devtools.client import Client, RequestFailed
 from lamplighter.devtools.server import InMemoryServer
 from tests.postgresql import PostgresServer
 
@@ -44,3 +44,37 @@ async def test_away_and_back(
     await bob.create_room()
     await server.restart(alice, bob)
     assert (await alice.status_of(bob))["status_msg"] == "during"
+
+
+async def test_what_load_balancers_are_told(
+    server: InMemoryServer, postgres: PostgresServer, alice: Client
+) -> None:
+    """While PostgreSQL is away both answers are 503, though nobody writes; soon after it is back
+    both are 200.
+    """
+    paths = ("/ready", "/health")
+
+    async def answers() -> list[int]:
+        return [(await server.http.request("GET", it)).status for it in paths]
+
+    await alice.sync()
+    assert await answers() == [200, 200]
+    with postgres.stopped():
+        assert await answers() == [503, 503]
+        assert await answers() == [503, 503]
+    assert await answers() == [200, 200]
+
+
+async def test_polls_of_unknown_devices(
+    server: InMemoryServer, postgres: PostgresServer, alice: Client
+) -> None:
+    """A poll whose token cannot be looked up is refused a second later, not again and again."""
+    alice.access_token = "not in memory"
+    with postgres.stopped():
+        poll = alice.begin_poll()
+        await server.settled()
+        await poll.waiting()
+        assert not poll.answered
+        await server.advance(seconds=1)
+        with pytest.raises(RequestFailed, match="503"):
+            await poll.answer()

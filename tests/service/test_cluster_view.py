@@ -73,14 +73,15 @@ async def test_a_node_that_is_cut_off(cluster: Cluster) -> None:
     a.log.way = Way.CLOSED
     await cluster.passes(4)
     assert a.view.problem() == "no lease"
-    assert a.view.condition().problems == [
-        "node a, which tells this, has no lease: what it tells is old"
-    ]
+    condition = a.view.condition()
+    assert condition.is_old
+    assert condition.problems == ["node a, which tells this, has no lease: what it tells is old"]
     readings = a.view.readings()
     assert (readings.leases, readings.leases_lost, readings.partitions) == (0, 1, 0)
     a.log.way = Way.OPEN
     await cluster.passes(2)
     assert (a.view.problem(), a.view.readings().leases) == (None, 1)
+    assert not a.view.condition().is_old
 
 
 async def test_a_node_that_reads_too_little(cluster: Cluster) -> None:

@@ -80,22 +80,25 @@ class Admin:
         lookups, membership = homeserver.lookups, homeserver.membership
         names = RoomNames(membership, clock)
         explanations = _explanations(config, core, homeserver, names)
-        ready = Ready(
-            lambda: storage.can_write,
-            partial(lookups.accounts, None, 1),
-            lambda: homeserver.problem,
-            _no_problem if cluster is None else cluster.problem,
-        )
+
+        def can_store() -> bool:
+            return storage.can_write
+
+        def problem() -> str | None:
+            return homeserver.problem
+
+        node_problem = _no_problem if cluster is None else cluster.problem
+        ready = Ready(can_store, storage.try_again, problem, node_problem)
         broadcast = Broadcast(core.witnesses.observe, census, names, clock)
         routes = [
-            *Health(lambda: storage.can_write).routes(),
+            *Health(can_store).routes(),
             *ready.routes(),
             *MetricsPage(metrics).routes(),
         ]
         if config.admin.token_hash is not None:
             routes += admin_endpoints(
                 AdminAuth(config.admin.token_hash, access_log),
-                AdminServer(config, clock.now(), census, core.router, lambda: homeserver.problem),
+                AdminServer(config, clock.now(), census, core.router, problem, can_store),
                 *([] if cluster is None else [AdminCluster(cluster)]),
                 AdminUsers(lookups, membership, core, names),
                 AdminVisibility(explanations, config.server_name),

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from lamplighter.app.cluster import open_log
+from lamplighter.cli.preflight import check_database
 from lamplighter.clock import Clock, SystemClock, after, sleep
 from lamplighter.cluster.condition import BEHIND, ClusterCondition, ClusterWatch
 from lamplighter.cluster.log import PARTITIONS, Log
@@ -24,7 +26,7 @@ _LOOKS_FOR: Final = BEHIND + 2 * _LOOKS_EVERY
 
 
 def look_at_cluster(path: Path) -> ClusterCondition:
-    """Return how the cluster of the configuration at *path* is.
+    """Return how the cluster of the configuration at *path* is, its database included.
 
     Raises `ConfigError` and `ClusterUnavailable`.
     """
@@ -43,7 +45,12 @@ def look_at_cluster(path: Path) -> ClusterCondition:
         finally:
             await log.close()
 
-    return asyncio.run(look())
+    condition = asyncio.run(look())
+    try:
+        check_database(config)
+    except ConfigError as error:
+        return replace(condition, problems=[*condition.problems, str(error)])
+    return condition
 
 
 async def condition_of(log: Log, clock: Clock) -> ClusterCondition:

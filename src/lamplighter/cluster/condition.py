@@ -66,6 +66,8 @@ class ClusterCondition(msgspec.Struct, frozen=True):
     unowned: int
     #: What is wrong, in sentences.
     problems: list[str]
+    #: Whether it is told by a node that cannot know how the cluster is now.
+    is_old: bool = False
 
 
 class ClusterWatch:

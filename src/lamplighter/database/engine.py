@@ -21,7 +21,7 @@ __all__ = ["Database"]
 
 _log = structlog.get_logger(__name__)
 
-_ARE_YOU_THERE: Final = Statement("SELECT 1")
+_ARE_YOU_THERE: Final = Statement("SELECT position FROM stream")
 
 
 def _always() -> None:
@@ -37,7 +37,8 @@ class Database:
 
     def __init__(self, adapter: Adapter) -> None:
         self._adapter = adapter
-        #: Whether the last write was stored, as far as the machine is concerned.
+        #: Whether the last write was stored, or `try_again` was answered, as far as the machine is
+        #: concerned.
         self.can_write = True
         #: How many reads and writes the machine has not done since the start.
         self.failures = 0
@@ -96,7 +97,8 @@ class Database:
         Raises `StorageUnavailable`.
         """
         if self.can_write:
-            await self.fetch(_ARE_YOU_THERE)
+            with self._noted():
+                await self._adapter.fetch(_ARE_YOU_THERE)
             return
         async with self.write() as connection:
             await connection.execute(update(stream).values(position=stream.c.position))
@@ -107,7 +109,7 @@ class Database:
 
     @contextmanager
     def _noted(self) -> Iterator[None]:
-        """Note whether the write of the block succeeds, and log when that changes."""
+        """Note whether the database does what the block asks, and log when that changes."""
         try:
             with self._counted():
                 yield

@@ -49,7 +49,7 @@ class ClusterView:
         if self.holder.lease is not None:
             return condition
         alone = f"node {self.name}, which tells this, has no lease: what it tells is old"
-        return replace(condition, problems=[alone, *condition.problems])
+        return replace(condition, problems=[alone, *condition.problems], is_old=True)
 
     def readings(self) -> ClusterReadings:
         """Return the values for the metrics."""

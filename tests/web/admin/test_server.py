@@ -34,6 +34,7 @@ async def test_settings_and_figures(server: InMemoryServer, operator: Operator) 
         "presence_enabled": "true",
         "federation_enabled": False,
         "homeserver_problem": None,
+        "can_store": True,
         "shared_rooms": True,
         "modules": [],
         "users": {"online": 2, "unavailable": 0, "offline": 0, "org.matrix.msc3026.busy": 0},
@@ -55,7 +56,13 @@ async def test_the_cluster() -> None:
     assert a.pop("epoch") > 0
     assert a == {"name": "a", "address": "127.0.0.1:8008", "partitions": 64, "lag_ms": 0}
     assert cluster.pop("position")
-    assert cluster == {"now_ts": now, "birth": "birth-1", "unowned": 0, "problems": []}
+    assert cluster == {
+        "now_ts": now,
+        "birth": "birth-1",
+        "unowned": 0,
+        "problems": [],
+        "is_old": False,
+    }
 
 
 async def test_no_cluster(operator: Operator) -> None:

@@ -204,6 +204,8 @@ class ServerContent(msgspec.Struct, frozen=True):
     federation_enabled: bool
     #: What is wrong between this server and the homeserver behind it; null if all is well.
     homeserver_problem: str | None
+    #: Whether the database can be written.
+    can_store: bool
     #: Whether users who share a room see each other.
     shared_rooms: bool
     modules: list[str]

@@ -1,8 +1,8 @@
 """GET /health and GET /ready, for load balancers and service managers: no token, no details.
 
 `/health` answers 200 `{"status": "ok"}`, or 503 `{"status": "storage unavailable"}` while the
-database cannot be written. The server can still read then, but another server would serve clients
-better.
+database cannot be written, or does not answer. The server may still read then, but another server
+would serve clients better.
 
 `/ready` tells whether to send clients here. It answers 200 `{"status": "ready"}` if the modules are
 loaded, the server listens on all its addresses, and the database answers. Otherwise it answers 503

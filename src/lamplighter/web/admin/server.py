@@ -30,6 +30,7 @@ class AdminServer:
     census: Census
     router: ModuleRouter
     homeserver_problem: Callable[[], str | None]
+    can_store: Callable[[], bool]
 
     def operations(self) -> list[Operation]:
         summary = "Show the settings and the figures of the server."
@@ -47,6 +48,7 @@ class AdminServer:
             presence_enabled=str(config.presence.enabled),
             federation_enabled=config.federation.enabled,
             homeserver_problem=self.homeserver_problem(),
+            can_store=self.can_store(),
             shared_rooms=config.routing.shared_rooms,
             modules=[module.name for module in self.router.modules],
             users={str(presence): number for presence, number in figures.users.items()},

@@ -14,7 +14,7 @@ import { listen } from "./stream.js";
 import { setHome, span } from "./words.js";
 
 const PERIOD = 5000;
-const LIVE = { on: "live", off: "trying again", "": "connecting" };
+const LIVE = { on: "live", off: "no answer", "": "connecting" };
 
 function askForToken(problem = "") {
   at("app").hidden = true;
@@ -110,8 +110,9 @@ function concerned(batches) {
   return [...found.module, ...found.other];
 }
 
-/** Say what is wrong with the homeserver behind this server, if something is. */
-function showProblem({ homeserver_problem: problem }) {
+/** Say what is wrong with the database, and with the homeserver behind this server. */
+function showProblem({ homeserver_problem: problem, can_store: canStore }) {
+  at("storage-problem").hidden = canStore;
   at("homeserver-problem").textContent = problem ?? "";
   at("homeserver-problem").hidden = problem === null;
 }
@@ -119,6 +120,7 @@ function showProblem({ homeserver_problem: problem }) {
 function tell(state) {
   at("live").className = `live ${state}`;
   at("live").textContent = LIVE[state];
+  at("app").classList.toggle("old", state === "off");
 }
 
 /** Do *work*, and ignore its errors: the page asks again later. */

@@ -13,13 +13,13 @@ export async function loadNodes(server) {
   at("nodes").hidden = server.node === null;
   if (server.node === null) return;
   const cluster = await get("/cluster");
-  at("nodes-list").replaceChildren(...cluster.nodes.map((it) => node(it, cluster.now_ts)));
+  at("nodes-list").replaceChildren(...cluster.nodes.map((it) => node(it, cluster)));
   at("nodes-count").textContent = number(cluster.nodes.length);
   at("nodes-problems").textContent = cluster.problems.join(" · ");
 }
 
-function node(it, now) {
-  return el("li", {}, el("div.top", {}, el("b", {}, it.name), state(it)),
+function node(it, { now_ts: now, is_old: isOld }) {
+  return el("li", {}, el("div.top", {}, el("b", {}, it.name), state(it, isOld)),
     el("dl.facts", {},
       fact("address", it.address),
       fact("joined", ago(it.epoch, now)),
@@ -27,7 +27,8 @@ function node(it, now) {
       fact("behind the log", it.lag_ms === null ? "–" : seconds(it.lag_ms / 1000))));
 }
 
-function state(it) {
+function state(it, isOld) {
+  if (isOld) return el("span.badge.warn", {}, "not known");
   if (it.lag_ms === null) return el("span.badge.warn", {}, "starting");
   return it.lag_ms > BEHIND ? el("span.badge.warn", {}, "behind") : el("span.badge", {}, "keeps up");
 }
