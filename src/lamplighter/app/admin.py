@@ -141,7 +141,7 @@ def _explanations(
         membership=homeserver.membership,
         roster=core.roster,
         router=core.router,
-        publisher=core.publisher,
+        caught_up=core.reader.caught_up,
         views=core.views,
         servers=ServerVisibility(config.server_name, core.roster, core.views, core.remotes),
         room_names=names,

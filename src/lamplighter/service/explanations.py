@@ -5,7 +5,7 @@ modules. Nothing here decides anything: it reports the decision and what stands 
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,7 +20,6 @@ from lamplighter.routing.plan import Route
 from lamplighter.routing.reasons import Reasons, SharedRoom
 from lamplighter.routing.router import ModuleRouter
 from lamplighter.service.hints import Hint, HintKind
-from lamplighter.service.publisher import Publisher
 from lamplighter.service.room_names import RoomNames
 from lamplighter.service.roster import Roster
 from lamplighter.service.server_visibility import ServerVisibility
@@ -110,7 +109,8 @@ class Explanations:
     membership: Membership
     roster: Roster
     router: ModuleRouter
-    publisher: Publisher
+    #: Returns once everything is known that has happened so far, on any node.
+    caught_up: Callable[[], Awaitable[None]]
     views: Views
     servers: ServerVisibility
     room_names: RoomNames
@@ -118,7 +118,7 @@ class Explanations:
 
     async def explain(self, viewer: UserId, subject: UserId) -> Explanation:
         """Tell whether *viewer* sees *subject*, why, and what would have to change."""
-        await self.publisher.published()
+        await self.caught_up()
         if not await self._may_see(viewer):
             return await self._explained(self._nothing(viewer, subject), frozenset())
         view = (await self._explained_views([viewer], {subject}))[viewer]
@@ -126,7 +126,7 @@ class Explanations:
 
     async def sees(self, viewer: UserId, after: UserId | None, limit: int) -> SeenPage:
         """Return whom *viewer* sees: at most *limit* of them, from behind *after* on."""
-        await self.publisher.published()
+        await self.caught_up()
         if not await self._may_see(viewer):
             return SeenPage((), {}, None)
         await self._ask_interest([viewer])
@@ -138,7 +138,7 @@ class Explanations:
 
     async def seen_by(self, subject: UserId, after: UserId | None, limit: int) -> SeenPage:
         """Return who of the next *limit* possible viewers behind *after* sees *subject*."""
-        await self.publisher.published()
+        await self.caught_up()
         possible = await self._possible_viewers(subject, after, limit)
         viewers = [viewer for viewer in possible if possible[viewer]]
         explained = await self._explained_views(viewers, {subject})

@@ -81,7 +81,7 @@ class PresenceReader:
         if self.switched_off is not None:
             told = () if position is None else self.switched_off.told(viewer, position)
             return PresenceAnswer(told, BEGINNING)
-        await self._caught_up()
+        await self.caught_up()
         if position is not None:
             await self._recall(viewer, position)
         if self.include_offline_users_on_sync:
@@ -92,7 +92,7 @@ class PresenceReader:
         """Return everybody whom the viewer may see, those too who are offline or unheard of."""
         if self.switched_off is not None:
             return PresenceAnswer((), BEGINNING)
-        await self._caught_up()
+        await self.caught_up()
         return await self.views.read(viewer, everything(), unknown_users=True)
 
     async def read_since(self, viewer: UserId, position: StreamPosition | None) -> PresenceAnswer:
@@ -100,7 +100,7 @@ class PresenceReader:
         if self.switched_off is not None:
             return PresenceAnswer(self.switched_off.told(viewer, position), BEGINNING)
         is_ahead = position is not None and not await self.feed.reach(position, MOST_WAITED)
-        await self._caught_up()
+        await self.caught_up()
         at_once = self.news_at_once(viewer, position)
         if at_once is not None:
             return PresenceAnswer(at_once, self.feed.position)
@@ -152,7 +152,7 @@ class PresenceReader:
         self, viewer: UserId, user_id: UserId
     ) -> tuple[UserPresenceState, Reasons] | None:
         """Return what the viewer sees of the user, and why; None if they may not."""
-        await self._caught_up()
+        await self.caught_up()
         update = await self.views.see(viewer, user_id)
         return (update.state, update.reasons) if update is not None else None
 
@@ -169,7 +169,7 @@ class PresenceReader:
         if is_of_long_ago and not knows:
             await self.memory.recall(viewer)
 
-    async def _caught_up(self) -> None:
+    async def caught_up(self) -> None:
         """Return once everything that has happened so far, on any node, is in the outboxes."""
         await self.publisher.published()
         if not self.stream.is_current:

@@ -1,7 +1,12 @@
 """The admin API on who sees whom."""
 
+import asyncio
+
+from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.server import InMemoryServer
-from tests.web.admin.operator import Operator, by_room, online
+from tests.app.nodes import running_node
+from tests.cluster.memory_log import LogServer, Way
+from tests.web.admin.operator import ADMIN_CONFIG, Operator, by_room, online
 
 
 async def test_a_yes(server: InMemoryServer, operator: Operator) -> None:
@@ -77,3 +82,25 @@ async def test_short_names(server: InMemoryServer, operator: Operator) -> None:
     ):
         asked = {name: whole[name] for name in short}
         assert await operator.get(path, **short) == await operator.get(path, **asked)
+
+
+async def test_a_node_that_is_cut_off() -> None:
+    """A node that cannot know what happened at others explains nothing, until it can again."""
+    log_server = LogServer(FakeClock())
+    paths = {
+        "/explain": {"viewer": "@alice:demo", "subject": "@alice:demo"},
+        "/sees": {"viewer": "@alice:demo"},
+        "/seen_by": {"subject": "@alice:demo"},
+    }
+    statuses = []
+    async with running_node(config=ADMIN_CONFIG, log_server=log_server) as node:
+        await node.register("alice")
+        operator = Operator(node.http)
+        for way in (Way.OPEN, Way.CLOSED, Way.OPEN):
+            log_server.way = way
+            await node.advance(seconds=5)
+            asked = [operator.request("GET", path, query) for path, query in paths.items()]
+            answers = asyncio.gather(*asked)
+            await node.advance(seconds=2)
+            statuses.append([it.status for it in await answers])
+    assert statuses == [[200] * 3, [503] * 3, [200] * 3]
