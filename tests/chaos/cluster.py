@@ -198,7 +198,9 @@ class ChaosCluster:
 
     async def _are_ready(self) -> bool:
         answers = [await self._ask("GET", f"{url}/ready") for url in self.urls]
-        return len(self._ready) == len(NAMES) and all(status == 200 for status, _ in answers)
+        return len(self._ready) == len(NAMES) and all(
+            status == 200 and "warning" not in content for status, content in answers
+        )
 
     async def reload(self, random: Random) -> str:
         """Ask some node to reload the modules of all; return what it answers, empty if it did."""

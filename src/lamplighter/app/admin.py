@@ -87,8 +87,9 @@ class Admin:
         def problem() -> str | None:
             return homeserver.problem
 
+        is_node = cluster is not None
         node_problem = _no_problem if cluster is None else cluster.problem
-        ready = Ready(can_store, storage.try_again, problem, node_problem)
+        ready = Ready(can_store, storage.try_again, problem, node_problem, shares_storage=is_node)
         broadcast = Broadcast(core.witnesses.observe, census, names, clock)
         routes = [
             *Health(can_store).routes(),

@@ -57,6 +57,20 @@ async def test_the_database() -> None:
     }
 
 
+async def test_the_database_of_all_nodes() -> None:
+    """While the database of a cluster is away a node stays ready, for others have no other one; a
+    problem of its own counts.
+    """
+    ready = Ready(lambda: False, Storage().look, lambda: None, lambda: None, shares_storage=True)
+    alone = Ready(lambda: False, Storage().look, lambda: None, lambda: "alone", shares_storage=True)
+    answers = []
+    for it in (ready, alone):
+        it.opened()
+        answers.append(await answer(client_of(Application(it.routes())), "/ready"))
+    warning = {"warning": "storage unavailable"}
+    assert answers == [(200, {"status": "ready", **warning}), (503, {"status": "alone", **warning})]
+
+
 async def test_the_homeserver_behind() -> None:
     """While a homeserver behind this server does not know it, the server is ready, and warns."""
     storage = Storage()

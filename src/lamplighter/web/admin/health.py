@@ -11,7 +11,9 @@ it cannot write, and `catching up` while it is behind the other nodes.
 
 Where the homeserver behind this server does not know its registration, or does not reach it, the
 answer has a warning. It is no reason to send clients elsewhere: another server has the same
-homeserver. And a homeserver that comes through the load balancer would never reach this server.
+homeserver. And a homeserver that comes through the load balancer would never reach this server. For
+the first of these reasons, a node of a cluster has a warning, too, while the database is away: the
+other nodes have the same database, and all of them go on to tell what they know.
 """
 
 from collections.abc import Awaitable, Callable
@@ -57,15 +59,19 @@ class Ready:
         look_into_storage: Callable[[], Awaitable[object]],
         homeserver_problem: Callable[[], str | None],
         node_problem: Callable[[], str | None],
+        *,
+        shares_storage: bool = False,
     ) -> None:
         """*look_into_storage* raises `StorageUnavailable` if the database does not answer.
 
         *homeserver_problem* tells what is wrong with the homeserver behind this server, and
-        *node_problem* what is wrong with this server as a node of a cluster.
+        *node_problem* what is wrong with this server as a node of a cluster; *shares_storage* for
+        such a node.
         """
         self._storage_works = storage_works
         self._homeserver_problem = homeserver_problem
         self._node_problem = node_problem
+        self._shares_storage = shares_storage
         self._look_into_storage = look_into_storage
         self._stage = _Stage.STARTING
 
@@ -89,7 +95,9 @@ class Ready:
                 works = self._storage_works()
             except StorageUnavailable:
                 works = False
-            if not works:
+            if not works and self._shares_storage:
+                warning = {"warning": "storage unavailable"}
+            if not works and not self._shares_storage:
                 status = "storage unavailable"
             elif (problem := self._node_problem()) is not None:
                 status = problem
