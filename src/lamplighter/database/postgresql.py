@@ -1,5 +1,8 @@
 """PostgreSQL, by asyncpg: one connection that writes, and a few that only read.
 
+**Single statements go past SQLAlchemy**, which costs several times what the driver's own work does.
+They have the connection that writes, or one of their own that reads.
+
 **One process.** A session-level advisory lock belongs to the connection that writes, and is taken
 whenever that connection is opened. A second Lamplighter on the same database cannot open its own,
 and is refused; a Lamplighter that has lost its connection takes the lock again, or learns that
@@ -31,13 +34,14 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from lamplighter.database.adapter import PresenceRow, Sharing, Statement, presence_upsert
+from lamplighter.database.driver import DriverConnection
 from lamplighter.database.engine import Database
 from lamplighter.errors import DatabaseInUse, StorageUnavailable
 
 __all__ = ["THE_SERVER", "PostgresqlAdapter", "PostgresqlTimeouts", "open_url"]
 
-#: How many reads run at the same time; more of them wait until one has ended.
-_READERS: Final = 4
+#: How many reads run at the same time, beside one of a single statement; more of them wait.
+_READERS: Final = 3
 #: The advisory lock of the one process that runs on a database.
 THE_SERVER: Final = int.from_bytes(b"lamplite")
 
@@ -108,8 +112,12 @@ class PostgresqlAdapter:
         self._sharing = sharing
         self._writer = _engine(self._connect_to_write, 1)
         self._reader = _engine(self._connect_to_read, _READERS)
+        self._fetcher = _engine(self._connect_to_read, 1)
+        self._to_commit = DriverConnection(self._writer, _is_open)
+        self._to_fetch = DriverConnection(self._fetcher, _is_open)
         self._writing = asyncio.Lock()
         self._reading = asyncio.Semaphore(_READERS)
+        self._fetching = asyncio.Lock()
         #: The last time that PostgreSQL was found not to answer; None if it never was.
         self._last_outage: _Unreachable | None = None
 
@@ -127,18 +135,16 @@ class PostgresqlAdapter:
             yield connection
 
     async def commit(self, statement: Statement) -> None:
-        async with self._connected(self._writer, self._writing) as connection:
-            driver: Any = (await connection.get_raw_connection()).driver_connection
+        async with self._driving(self._to_commit, self._writing) as driver:
             await driver.execute(statement.sql, *statement.values)
 
     async def fetch(self, statement: Statement) -> Sequence[tuple[Any, ...]]:
-        async with self._connected(self._reader, self._reading) as connection:
-            driver: Any = (await connection.get_raw_connection()).driver_connection
+        async with self._driving(self._to_fetch, self._fetching) as driver:
             return [tuple(row) for row in await driver.fetch(statement.sql, *statement.values)]
 
     async def close(self) -> None:
         async with self._writing:
-            for engine in (self._reader, self._writer):
+            for engine in (self._reader, self._fetcher, self._writer):
                 await engine.dispose()
 
     def trouble_of(self, error: Exception) -> str | None:
@@ -164,9 +170,36 @@ class PostgresqlAdapter:
         self,
         engine: AsyncEngine,
         turns: asyncio.Lock | asyncio.Semaphore,
-        still_wanted: Callable[[], None] | None = None,
+        still_wanted: Callable[[], None] = lambda: None,
     ) -> AsyncIterator[AsyncConnection]:
-        """Wait for *turns*, and give a connection; one that has failed is not used again.
+        """Wait for *turns*, and give a connection; one that has failed is not used again."""
+        async with self._in_turn(turns):
+            still_wanted()
+            async with engine.connect() as connection:
+                try:
+                    yield connection
+                except Exception as error:
+                    if self._is_outage(error):
+                        await connection.invalidate()
+                    raise
+
+    @asynccontextmanager
+    async def _driving(
+        self, connection: DriverConnection, turns: asyncio.Lock
+    ) -> AsyncIterator[asyncpg.Connection]:
+        """Wait for *turns*, and give a driver's own connection, in the same way."""
+        async with self._in_turn(turns):
+            driver = await connection.open()
+            try:
+                yield driver
+            except Exception as error:
+                if self._is_outage(error):
+                    driver.terminate()
+                raise
+
+    @asynccontextmanager
+    async def _in_turn(self, turns: asyncio.Lock | asyncio.Semaphore) -> AsyncIterator[None]:
+        """Wait for *turns*.
 
         Fails with the reads and writes that PostgreSQL has failed while this one waited.
         """
@@ -174,16 +207,8 @@ class PostgresqlAdapter:
         async with turns:
             if self._last_outage is not None and self._last_outage is not before:
                 raise _Unreachable(str(self._last_outage))
-            if still_wanted is not None:
-                still_wanted()
             try:
-                async with engine.connect() as connection:
-                    try:
-                        yield connection
-                    except Exception as error:
-                        if self._is_outage(error):
-                            await connection.invalidate()
-                        raise
+                yield
             except Exception as error:
                 if self._is_outage(error):
                     self._last_outage = _Unreachable(self.trouble_of(error) or str(error))
@@ -262,8 +287,12 @@ def _engine(creator: Callable[..., Any], connections: int) -> AsyncEngine:
     return engine
 
 
+def _is_open(connection: asyncpg.Connection) -> bool:
+    return not connection.is_closed()
+
+
 def _replace_if_closed(adapted: Any, record: object, proxy: object) -> None:  # noqa: ARG001 - SQLAlchemy's shape
-    if adapted.driver_connection.is_closed():
+    if not _is_open(adapted.driver_connection):
         raise DisconnectionError
 
 

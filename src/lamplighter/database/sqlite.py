@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from lamplighter.database.adapter import PresenceRow, Statement, presence_upsert
+from lamplighter.database.driver import DriverConnection
 from lamplighter.database.engine import Database
 
 __all__ = ["SETTINGS", "SqliteAdapter", "SqliteStatements", "open_file"]
@@ -95,8 +96,8 @@ class SqliteAdapter(SqliteStatements):
         self._writer = writer
         self._reader = reader
         self._fetcher = fetcher
-        self._to_commit = _Driver(writer)
-        self._to_fetch = _Driver(fetcher)
+        self._to_commit = DriverConnection(writer)
+        self._to_fetch = DriverConnection(fetcher)
         self._writing = asyncio.Lock()
 
     @asynccontextmanager
@@ -113,11 +114,11 @@ class SqliteAdapter(SqliteStatements):
 
     async def commit(self, statement: Statement) -> None:
         async with self._writing:
-            connection = await self._to_commit.connection()
+            connection = await self._to_commit.open()
             await connection.execute(statement.sql, self.named(statement.values))
 
     async def fetch(self, statement: Statement) -> Sequence[tuple[Any, ...]]:
-        connection = await self._to_fetch.connection()
+        connection = await self._to_fetch.open()
         rows: list[tuple[Any, ...]] = await connection.execute_fetchall(
             statement.sql, self.named(statement.values)
         )
@@ -127,34 +128,6 @@ class SqliteAdapter(SqliteStatements):
         async with self._writing:
             for engine in (self._reader, self._fetcher, self._writer):
                 await engine.dispose()
-
-
-class _Driver:
-    """The driver's own connection (aiosqlite's) of an engine that has a single one.
-
-    Nobody else may have a transaction open on it meanwhile.
-    """
-
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
-        #: None until the engine opens its connection; it may close it, and open another one.
-        self._connection: Any = None
-        event.listen(engine.sync_engine, "connect", self._on_connect)
-        event.listen(engine.sync_engine, "close", self._on_close)
-
-    async def connection(self) -> Any:
-        """Return the connection, which is opened if need be."""
-        if self._connection is None:
-            async with self._engine.connect():
-                pass
-        return self._connection
-
-    def _on_connect(self, adapted: Any, record: object) -> None:  # noqa: ARG002 - SQLAlchemy's shape
-        self._connection = adapted.driver_connection
-
-    def _on_close(self, adapted: Any, record: object) -> None:  # noqa: ARG002 - SQLAlchemy's shape
-        if adapted.driver_connection is self._connection:
-            self._connection = None
 
 
 def open_file(path: Path) -> Database:
