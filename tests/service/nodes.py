@@ -228,7 +228,7 @@ class Cluster:
         around = NodeCore.around(core, stream, log, holder, clock, background, self.store)
         ended: list[ClusterRefused] = []
         node = ClusterNode(clock, log, holder, stream, around.owners, around.reload, ended.append)
-        view = ClusterView(NodeName(name), clock, holder, stream, around.owners, background)
+        view = ClusterView(NodeName(name), clock, holder, stream, around.owners)
         self.nodes[name] = started = Node(core, log, holder, node, around, view)
         started.ended, started.clock, started.outgoing = ended, clock, outgoing
         core.start()

@@ -9,7 +9,6 @@ from lamplighter.cluster.log import PARTITIONS, NodeFacts, NodeName
 from lamplighter.cluster.positions import BEGINNING
 from lamplighter.cluster.shared import SharedStream
 from lamplighter.metrics import ClusterReadings
-from lamplighter.service.background import Background
 from lamplighter.service.cluster_view import ClusterView
 from tests.cluster.memory_log import Way
 from tests.routing.people import ALICE, BOB
@@ -88,13 +87,13 @@ async def test_a_node_that_reads_too_little(cluster: Cluster) -> None:
     """A node is ready once it has read what the others told while it started; and no longer where
     it falls behind.
     """
-    log, background = cluster.server.log(), Background(cluster.clock)
+    log = cluster.server.log()
     holder = LeaseHolder(NodeName("b"), NodeFacts("b", {}), cluster.clock, log, lambda _now: None)
     await holder.join(BEGINNING)
     stream = SharedStream(cluster.clock, log, holder.standing.head, holder.fail)
     stream.hand_to(lambda _position, _entry: None)
     owners = cluster.nodes["a"].owners
-    view = ClusterView(NodeName("b"), cluster.clock, holder, stream, owners, background)
+    view = ClusterView(NodeName("b"), cluster.clock, holder, stream, owners)
     cluster.nodes["a"].set(ALICE, "hello")
     await cluster.passes(1)
     assert view.problem() == "catching up"
@@ -106,5 +105,4 @@ async def test_a_node_that_reads_too_little(cluster: Cluster) -> None:
     await cluster.passes(2)
     assert view.problem() == "catching up"
     assert view.readings().lag_seconds == 2.5
-    background.stop()
     await holder.end()

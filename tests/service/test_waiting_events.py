@@ -115,7 +115,7 @@ class World:
         parts = Parts()
         self.clock = parts.clock
         self.messages = Sent(LogServer(self.clock).log(), parts.background)
-        self.events = WaitingEvents(self.clock, parts.connections, parts.background, self.messages)
+        self.events = WaitingEvents(self.clock, parts.connections, self.messages)
 
     def wait(self, owner: Lease | None = OWNER, user_id: UserId = BOB) -> "asyncio.Future[None]":
         """Let a command of a user wait for an owner."""

@@ -188,9 +188,7 @@ class Cluster:
         self._node = ClusterNode(
             self.clock, self.log, self.holder, self.stream, parts.owners, parts.reload, self._end
         )
-        self.view = ClusterView(
-            self.lease.node, self.clock, self.holder, self.stream, parts.owners, ports.background
-        )
+        self.view = ClusterView(self.lease.node, self.clock, self.holder, self.stream, parts.owners)
         return parts.heard_events
 
     def outgoing(self, outgoing: Outgoing) -> Outgoing:

@@ -78,13 +78,17 @@ class ClusterWatch:
         #: Where the log ended, and when that was seen first.
         self._ends: deque[tuple[StreamPosition, Timestamp]] = deque(maxlen=_MOST_REMEMBERED)
 
-    def look(self, standing: ClusterStanding) -> ClusterCondition:
-        """Return how the cluster is, and remember where the log ends."""
+    def remember(self, standing: ClusterStanding) -> None:
+        """Remember where the log ends."""
         if standing.birth != self._birth:
             self._birth = standing.birth
             self._ends.clear()
         if not self._ends or standing.head > self._ends[-1][0]:
             self._ends.append((standing.head, standing.now))
+
+    def look(self, standing: ClusterStanding) -> ClusterCondition:
+        """Return how the cluster is, and remember where the log ends."""
+        self.remember(standing)
         nodes = [self._node(it, standing) for it in standing.nodes]
         unowned = PARTITIONS - len(standing.owners)
         return ClusterCondition(

@@ -91,6 +91,7 @@ class LeaseHolder:
         self._given_up: Lease | None = None
         self._standing: ClusterStanding | None = None
         self._listener: LeaseListener | None = None
+        self._watch: Callable[[ClusterStanding], None] = lambda _standing: None
         #: When the last renewal that was answered was sent.
         self._renewed = Timestamp(0)
         #: Goes off when the node is out.
@@ -148,6 +149,10 @@ class LeaseHolder:
         if self._lease is not None:
             listener.began(self._lease)
 
+    def watch(self, watch: Callable[[ClusterStanding], None]) -> None:
+        """Show *watch* how the cluster is, at each renewal."""
+        self._watch = watch
+
     def fail(self, error: ClusterUnavailable) -> None:
         """Give the lease up: the node cannot write, or does not know whether it has written."""
         if self._lease is None:
@@ -190,6 +195,7 @@ class LeaseHolder:
             self._until_out.cancel()
         self._until_out = self._clock.call_at(after(sent, OUT), self._be_out)
         self._differs_since = None
+        self._watch(standing)
         if is_first or self._clock.now() <= after(sent, _TELLS_TIME):
             self._tell_time(standing.now)
 

@@ -6,11 +6,10 @@ from msgspec.structs import replace
 
 from lamplighter.clock import Clock, milliseconds
 from lamplighter.cluster.condition import BEHIND, ClusterCondition, ClusterWatch
-from lamplighter.cluster.lease import RENEWED_EVERY, LeaseHolder
+from lamplighter.cluster.lease import LeaseHolder
 from lamplighter.cluster.log import NodeName
 from lamplighter.cluster.shared import SharedStream
 from lamplighter.metrics import ClusterReadings
-from lamplighter.service.background import Background
 from lamplighter.service.owners import Owners
 
 __all__ = ["ClusterView"]
@@ -25,12 +24,11 @@ class ClusterView:
     holder: LeaseHolder
     stream: SharedStream
     owners: Owners
-    background: Background
     _watch: ClusterWatch = field(init=False, default_factory=ClusterWatch)
     _has_caught_up: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
-        self.background.every(RENEWED_EVERY, self._remember)
+        self.holder.watch(self._watch.remember)
 
     def problem(self) -> str | None:
         """Return why this node is not ready for clients, in two words; None if it is.
@@ -66,9 +64,6 @@ class ClusterView:
             events_said=self.owners.waiting.said,
             events_waiting=len(self.owners.waiting),
         )
-
-    def _remember(self) -> None:
-        self._look()
 
     def _look(self) -> ClusterCondition:
         return self._watch.look(self.holder.standing)

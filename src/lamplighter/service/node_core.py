@@ -66,7 +66,7 @@ class NodeCore:
             background,
             core.feed,
             messages,
-            WaitingEvents(clock, core.connections, background, messages),
+            WaitingEvents(clock, core.connections, messages),
             users,
             core.resuming,
             core.ends,

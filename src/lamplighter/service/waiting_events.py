@@ -23,7 +23,7 @@ from datetime import timedelta
 from itertools import count
 from typing import Final
 
-from lamplighter.clock import Clock, Timestamp, after
+from lamplighter.clock import Clock, Timer, Timestamp, after
 from lamplighter.cluster.log import Lease, PartitionId
 from lamplighter.cluster.partitions import partition_of
 from lamplighter.cluster.wire import EventSaid, EventTaken, Outcome
@@ -32,7 +32,6 @@ from lamplighter.futures import fail, finish, retrieve
 from lamplighter.ids import UserId
 from lamplighter.ports import Requester
 from lamplighter.presence.events import Event, SyncEnded, Syncing
-from lamplighter.service.background import Background
 from lamplighter.service.connections import Connections
 from lamplighter.service.node_messages import NodeMessages
 
@@ -40,7 +39,8 @@ __all__ = ["MOST_WAITED_FOR", "MOST_WAITING", "WaitingEvent", "WaitingEvents"]
 
 #: An event waits so long for the answer of its owner.
 MOST_WAITED_FOR: Final = timedelta(seconds=5)
-_LOOKS_EVERY: Final = timedelta(milliseconds=500)
+#: It fails so much later at most, together with others.
+_LATE_BY: Final = timedelta(milliseconds=500)
 #: If so many events wait for owners, further commands fail at once. What polls say always waits: as
 #: many clients are connected, and a client that is not named to the owner would go offline.
 MOST_WAITING: Final = 20_000
@@ -65,7 +65,6 @@ class WaitingEvents:
 
     clock: Clock
     connections: Connections
-    background: Background
     messages: NodeMessages
     #: How many events were said to other nodes.
     said: int = field(init=False, default=0)
@@ -74,9 +73,11 @@ class WaitingEvents:
     #: The same by user, in the same order.
     _of_user: dict[UserId, dict[int, WaitingEvent]] = field(init=False, default_factory=dict)
 
+    #: Goes off when the first one has waited for too long, or one before it.
+    _late: Timer | None = field(init=False, default=None)
+
     def __post_init__(self) -> None:
         self.messages.unheard = self._unheard
-        self.background.every(_LOOKS_EVERY, self._end_late)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -93,6 +94,8 @@ class WaitingEvents:
         partition = partition_of(event.user_id)
         waiting = WaitingEvent(next(self._numbers), event, partition, until, answered)
         self._waiting[waiting.number] = waiting
+        if self._late is None:
+            self._late = self.clock.call_at(until, self._look_for_late)
         of_user = self._of_user.setdefault(event.user_id, {})
         last = next(reversed(of_user.values()), None)
         of_user[waiting.number] = waiting
@@ -176,6 +179,16 @@ class WaitingEvents:
             if waiting.said_to == to or waiting.event.user_id in unsaid:
                 waiting.said_to = None
                 unsaid.add(waiting.event.user_id)
+
+    def _look_for_late(self) -> None:
+        try:
+            self._end_late()
+        finally:  # a failure is not to be the end of it
+            self._late = None
+            for first in self._waiting.values():
+                due = max(first.until, after(self.clock.now(), _LATE_BY))
+                self._late = self.clock.call_at(due, self._look_for_late)
+                break
 
     def _end_late(self) -> None:
         """Let events fail whose owner has not answered for too long.
