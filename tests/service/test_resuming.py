@@ -220,19 +220,39 @@ async def test_a_leave_that_is_told_late(cluster: OneRoom) -> None:
     assert await told(node, ALICE, before) == {BOB: "offline"}
 
 
-async def test_two_leaves_that_are_told_late(cluster: OneRoom) -> None:
-    """If two leave one room before the start of a node, and that is told after it, they are told of
-    each other, too: neither was in the room by what the node has read.
+@pytest.mark.parametrize("told_before", [0, 1])
+async def test_two_leaves_that_are_told_late(cluster: OneRoom, told_before: int) -> None:
+    """If two leave one room before the start of a node, and one or both are told of after it, they
+    are told of each other, too: neither was in the room by what the node has read.
     """
     for user_id in (ALICE, BOB, CHARLIE):
         await cluster.move(user_id, joined=True)
     before = await token(cluster.nodes["a"], ALICE)
     await cluster.passes(80)  # the log reaches back far enough
     stored = [cluster.write(user_id, joined=False) for user_id in (ALICE, BOB)]
+    for news in stored[:told_before]:
+        cluster.nodes["a"].core.stream.append(HomeserverNews(news))
+    await turns_until_idle()  # no node has saved what it ends
     node = await cluster.start("b")
     await cluster.passes(1)
-    for news in stored:
+    for news in stored[told_before:]:
         await cluster.tell(news)
+    assert await told(node, ALICE, before) == {BOB: "offline", CHARLIE: "offline"}
+
+
+async def test_a_later_leave_is_told_first(cluster: OneRoom) -> None:
+    """If one leaves a room before the start of a node, and another after it, and the later leave is
+    told first, they are told of each other: the node has never had both in the room.
+    """
+    for user_id in (ALICE, BOB, CHARLIE):
+        await cluster.move(user_id, joined=True)
+    before = await token(cluster.nodes["a"], ALICE)
+    await cluster.passes(80)  # the log reaches back far enough
+    stored = cluster.write(BOB, joined=False)
+    node = await cluster.start("b")
+    await cluster.passes(1)
+    await cluster.move(ALICE, joined=False)
+    await cluster.tell(stored)
     assert await told(node, ALICE, before) == {BOB: "offline", CHARLIE: "offline"}
 
 

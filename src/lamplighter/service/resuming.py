@@ -53,7 +53,8 @@ class Resuming:
     #: Whether the log has lost its data, or has begun, shortly before the start.
     is_log_incomplete: bool
     _until: StreamPosition = field(init=False)
-    #: Who has left which room by what was told since, and was not in the index at the start.
+    #: Who has left which room by what was told shortly before the start, or since. Of two of them
+    #: the index may never have had one when the other left.
     _have_left: dict[RoomId, set[UserId]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -112,21 +113,24 @@ class Resuming:
         changes = list(_new(change for told in news for change in self._read(told)))
         for change, others in self._leaves(changes):
             self.memberships.left_before(Left(change.room_id, change.user_id), others)
+            self._have_left.setdefault(change.room_id, set()).add(change.user_id)
         for change in changes:
             if change.joined and self._is_known(change):
                 joined = Joined(change.room_id, change.user_id)
                 self.memberships.joined_before(position, joined)
 
     def _take_in(self, news: bytes) -> None:
-        for change in filter(self._is_known, self._read(news)):
-            if change.joined:
+        for change in self._read(news):
+            is_known = self._is_known(change)
+            if is_known and change.joined:
                 joined = Joined(change.room_id, change.user_id)
                 self.memberships.joined_before(self.deliverer.advance(), joined)
-            else:
-                # Whoever has left earlier saw this user: the index has had neither.
+            elif not change.joined:
+                # Whoever has left earlier saw this user: the index may have had neither.
                 have_left = self._have_left.setdefault(change.room_id, set())
                 others = self.rooms.members(change.room_id).keys() | have_left - {change.user_id}
-                self.memberships.left_before(Left(change.room_id, change.user_id), others)
+                if is_known:
+                    self.memberships.left_before(Left(change.room_id, change.user_id), others)
                 have_left.add(change.user_id)
 
     def _read(self, news: bytes) -> Sequence[MembershipChange]:
