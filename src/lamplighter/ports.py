@@ -176,8 +176,11 @@ class Hearing(Protocol):
         Raises `StorageUnavailable`.
         """
 
-    async def stream_lost(self) -> None:
+    async def stream_lost(self) -> Sequence[bytes]:
         """Catch up: the stream has lost what was told last, and other nodes may have heard it.
+
+        Returns the news that this node has heard now. It tells them again: nodes that have started
+        since know them from the database, and their clients do not.
 
         Raises `StorageUnavailable`, and `ClusterRefused` where only a start can catch up.
         """

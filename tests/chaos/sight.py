@@ -61,6 +61,13 @@ class Sight:
                 found |= by_rooms
         return frozenset(found)
 
+    def shown_by_rules(self, viewer: UserId, user_id: UserId) -> str:
+        """Return which rules have shown the user to the viewer, to be told with a problem."""
+        rules = self.rule.between(0.0, inf)
+        shown = [it.version for it in rules if it.shows(viewer, user_id)]
+        veiled = [it.version for it in rules if it.veils(viewer, user_id)]
+        return f"rules that show {user_id} to {viewer}: {sorted(shown)}; veiled: {sorted(veiled)}"
+
     def was_by_rule(self, viewer: UserId, user_id: UserId, since: float) -> bool:
         """Tell whether a rule since *since* lets the viewer see the user."""
         rules = self.rule.between(since, inf)

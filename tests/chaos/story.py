@@ -230,7 +230,9 @@ class Story:
         names = {told.viewer.name, told.user.name} if told else set[str]()
         lines += self._diary.about(names, _TOLD)
         if told is not None:
-            lines += await self._cluster.explain(told.viewer.user_id, told.user.user_id)
+            ids = told.viewer.user_id, told.user.user_id
+            lines.append(self.oracle.sight.shown_by_rules(*ids))
+            lines += await self._cluster.explain(*ids)
         return lines
 
 

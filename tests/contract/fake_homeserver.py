@@ -128,7 +128,7 @@ class FakeHomeserver:
     async def kept(self, told: Mapping[StreamPosition, bytes]) -> Sequence[bytes]:
         return ()
 
-    async def stream_lost(self) -> None:
+    async def stream_lost(self) -> Sequence[bytes]:
         raise NotImplementedError
 
     def memberships_in(self, news: bytes) -> Sequence[MembershipChange]:

@@ -189,10 +189,12 @@ class RandomCluster(Cluster):
     async def kept(self, name: str, told: Mapping[StreamPosition, bytes]) -> Sequence[bytes]:
         return [msgspec.msgpack.encode(it) for it in self._writes]
 
-    def stream_lost(self, name: str) -> None:
+    def stream_lost(self, name: str) -> Sequence[bytes]:
         super().stream_lost(name)
-        for write in self._writes[self._hearing[name].heard :]:
-            self.hear(name, msgspec.msgpack.encode(write))
+        unheard = [msgspec.msgpack.encode(it) for it in self._writes[self._hearing[name].heard :]]
+        for news in unheard:
+            self.hear(name, news)
+        return unheard
 
     def hear(self, name: str, news: bytes) -> None:
         if name not in self.nodes:

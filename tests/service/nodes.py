@@ -135,8 +135,8 @@ class _Hearing:
     async def kept(self, told: Mapping[StreamPosition, bytes]) -> Sequence[bytes]:
         return await self.cluster.kept(self.name, told)
 
-    async def stream_lost(self) -> None:
-        self.cluster.stream_lost(self.name)
+    async def stream_lost(self) -> Sequence[bytes]:
+        return self.cluster.stream_lost(self.name)
 
     def memberships_in(self, news: bytes) -> Sequence[MembershipChange]:
         return self.cluster.memberships_in(news)
@@ -178,9 +178,13 @@ class Cluster:
             rooms.joined(HALL, person, StreamPosition(1))
         return rooms
 
-    def stream_lost(self, name: str) -> None:
-        """Let the homeserver at a node learn that the stream has lost what was told last."""
+    def stream_lost(self, name: str) -> Sequence[bytes]:
+        """Let the homeserver at a node learn that the stream has lost what was told last.
+
+        Returns what the node has heard now.
+        """
         self.told_of_loss.append(name)
+        return ()
 
     async def kept(self, name: str, told: Mapping[StreamPosition, bytes]) -> Sequence[bytes]:
         """Return what the homeserver at a node keeps of what its nodes have written, and *told*."""

@@ -46,9 +46,10 @@ class OneRoom(Cluster):
     async def kept(self, name: str, told: Mapping[StreamPosition, bytes]) -> Sequence[bytes]:
         return self.written
 
-    def stream_lost(self, name: str) -> None:
+    def stream_lost(self, name: str) -> Sequence[bytes]:
         for news in self.unheard:
             self.hear(name, news)
+        return self.unheard
 
     def hear(self, name: str, news: bytes) -> None:
         node = self.nodes[name]
@@ -205,17 +206,18 @@ async def test_a_token_of_the_record_of_a_join(cluster: OneRoom, is_told_before:
     assert await told(node, ALICE, node.core.feed.position) == {}
 
 
-async def test_a_leave_that_is_told_late(cluster: OneRoom) -> None:
+@pytest.mark.parametrize("later", [1, 300])
+async def test_a_leave_that_is_told_late(cluster: OneRoom, later: int) -> None:
     """A leave that is stored before the start of a node, and told after it, is told to clients,
-    also if nothing else was told for a while.
+    also if nothing else was told for a while: a node that was cut off may tell it minutes later.
     """
     await cluster.move(ALICE, joined=True)
     await cluster.move(BOB, joined=True)
     before = await token(cluster.nodes["a"], ALICE)
     stored = cluster.write(BOB, joined=False)
-    await cluster.passes(10)
+    await cluster.passes(80)  # the log reaches back far enough
     node = await cluster.start("b")
-    await cluster.passes(1)
+    await cluster.passes(later)
     await cluster.tell(stored)
     assert await told(node, ALICE, before) == {BOB: "offline"}
 
@@ -254,6 +256,27 @@ async def test_a_later_leave_is_told_first(cluster: OneRoom) -> None:
     await cluster.move(ALICE, joined=False)
     await cluster.tell(stored)
     assert await told(node, ALICE, before) == {BOB: "offline", CHARLIE: "offline"}
+
+
+async def test_what_nobody_has_told_since_the_log_was_lost(cluster: OneRoom) -> None:
+    """A leave that a node finds in the database when it comes to a log that has lost its data is
+    told in this log: a client may come with a token that the log has given before.
+    """
+    for user_id in (ALICE, BOB):
+        await cluster.move(user_id, joined=True)
+    a, b = cluster.nodes["a"], await cluster.start("b")
+    await cluster.passes(60)
+    cluster.server.lose_data()
+    b.log.way = Way.CLOSED
+    await cluster.passes(6)
+    a.set(CHARLIE, "between")
+    await cluster.passes(1)
+    between = await token(a, ALICE)
+    cluster.unheard = [cluster.write(BOB, joined=False)]
+    cluster.kill("a")
+    b.log.way = Way.OPEN
+    await cluster.passes(8)
+    assert (await told(b, ALICE, between))[BOB] == "offline"
 
 
 async def test_what_one_node_heard_when_the_log_was_lost(cluster: OneRoom) -> None:

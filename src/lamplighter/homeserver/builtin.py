@@ -98,8 +98,8 @@ class BuiltInHomeserver:
     async def kept(self, _told: Mapping[StreamPosition, bytes]) -> Sequence[bytes]:
         return await self.directory.kept_news()
 
-    async def stream_lost(self) -> None:
-        await self.directory.hear_stored()
+    async def stream_lost(self) -> Sequence[bytes]:
+        return await self.directory.hear_stored()
 
     def memberships_in(self, news: bytes) -> Sequence[MembershipChange]:
         read = decode_news(news)

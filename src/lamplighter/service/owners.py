@@ -223,6 +223,7 @@ class Owners:
                 await sleep(self.clock, _TRIES_EVERY)
             else:
                 self.connections.repeat(lambda _user_id: True)
+                self.resuming.tell_untold()
                 await self.ends.say_again()
                 return
 

@@ -10,22 +10,25 @@ left, and not when the other nodes were told of it. A client may come with a tok
 
 So node b goes through what the log has told shortly before its start, the newest first: that says
 who was in a room when somebody left it. Whoever has left is told of, and whoever has joined counts
-as new from the start on. What was stored before the start, and is told a moment after it, counts
-from where it is told. A client may be told again what it knows.
+as new from the start on. What was stored before the start, and is told after it, counts from where
+it is told. A client may be told again what it knows.
 
 Where the log has lost its data, it may have told what a node has from the start on, and may tell it
-never again. Then the node goes through what the database has kept of it.
+never again. Then a node that starts goes through what the database has kept of it; and a node that
+comes to the new log, and finds something in the database, tells it there.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from lamplighter.clock import Timestamp, after
-from lamplighter.cluster.entries import Joined, Left, VisibilityEnded
+from lamplighter.cluster.entries import HomeserverNews, Joined, Left, VisibilityEnded
 from lamplighter.cluster.positions import at_time, instant_of
+from lamplighter.errors import ClusterUnavailable
 from lamplighter.ids import RoomId, StreamPosition, UserId
 from lamplighter.ports import Hearing, MembershipChange
 from lamplighter.routing.interest import SharedRooms
@@ -34,8 +37,9 @@ from lamplighter.service.memberships import RoomVisibility
 
 __all__ = ["Resuming"]
 
-#: What is stored is told so soon, even if whoever has stored it is dead, and others were cut off.
-_TOLD_WITHIN: Final = timedelta(seconds=30)
+#: What is stored is told so soon, or never, even if whoever has stored it is dead, and others were
+#: cut off: the homeserver keeps it no longer.
+_TOLD_WITHIN: Final = timedelta(minutes=10)
 
 
 @dataclass(eq=False)
@@ -56,6 +60,8 @@ class Resuming:
     #: Who has left which room by what was told shortly before the start, or since. Of two of them
     #: the index may never have had one when the other left.
     _have_left: dict[RoomId, set[UserId]] = field(init=False)
+    #: What this node has heard from the database, and has to tell in the log.
+    _untold: list[bytes] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         self._begin(self.position, self.now)
@@ -82,6 +88,8 @@ class Resuming:
         """Take in what is told at *position*, and let the homeserver hear it."""
         if position <= self._until:
             self._take_in(news)
+        else:
+            self._have_left = {}
         if self.hearing is not None:
             self.hearing.heard(position, news)
 
@@ -97,7 +105,19 @@ class Resuming:
         if has_just_begun:
             self._go_through(position, await self._kept({}))
         if self.hearing is not None:
-            await self.hearing.stream_lost()
+            self._untold += await self.hearing.stream_lost()
+
+    def tell_untold(self) -> None:
+        """Tell in the log what this node has heard from the database: nobody else may do that.
+
+        Clients may have tokens that are later than the beginning of the log, where it was heard.
+        """
+        untold, self._untold = self._untold, []
+        for news in untold:
+            self.deliverer.stream.append(HomeserverNews(news), lost=partial(self._is_lost, news))
+
+    def _is_lost(self, news: bytes, _error: ClusterUnavailable) -> None:
+        self._untold.append(news)
 
     def _begin(self, position: StreamPosition, now: Timestamp) -> None:
         """Expect to be told what is stored by *now*; this node goes on at *position*."""

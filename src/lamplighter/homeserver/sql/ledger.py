@@ -155,22 +155,24 @@ class Ledger:
         """
         return () if self._untold is None else await self._untold.kept()
 
-    async def hear_stored(self) -> None:
-        """Hear what is stored and was not heard, if this is one of many nodes.
+    async def hear_stored(self) -> Sequence[bytes]:
+        """Hear what is stored and was not heard, if this is one of many nodes; return it.
 
         The stream has lost it, perhaps after other nodes had heard it. Raises `StorageUnavailable`,
         and `ClusterRefused` if a part of it is stored no more: only a start reads what it meant.
         """
         if self._nodes is None or self._untold is None:
-            return
+            return ()
         written = await self.end()
-        for payload in await self._untold.unheard():
+        unheard = await self._untold.unheard()
+        for payload in unheard:
             news = decode_news(payload)
             assert isinstance(news, Written)  # nothing else is stored
             for following in self._nodes.in_order(news):
                 self._hear(following)
         if self._nodes.heard < written:
             raise ClusterRefused("this node has missed writes whose news are kept no more")
+        return unheard
 
     def is_one_of_many(self) -> bool:
         """Whether other nodes write to the database as well."""

@@ -131,13 +131,15 @@ class UpstreamHomeserver:
         news = {**told, **await self._saving.told_lately()}
         return [news[position] for position in sorted(news)]
 
-    async def stream_lost(self) -> None:
-        for position, news in (await self._saving.told_lately()).items():
-            if position > self._heard:
-                self.heard(position, news)
+    async def stream_lost(self) -> Sequence[bytes]:
+        told = await self._saving.told_lately()
+        unheard = {position: it for position, it in told.items() if position > self._heard}
+        for position, news in unheard.items():
+            self.heard(position, news)
         # As after a start: nobody is answered by what is known before the homeserver was asked.
         self.identity.forget_everybody()
         self.membership.doubt()
+        return tuple(unheard.values())
 
     def memberships_in(self, news: bytes) -> Sequence[MembershipChange]:
         return memberships_in(news)
