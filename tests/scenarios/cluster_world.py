@@ -27,7 +27,7 @@ from lamplighter.service.witness import Published
 from lamplighter.web.client.long_poll import News
 from tests.cluster.memory_log import Way
 from tests.scenarios.cluster_people import Door, Person
-from tests.service.nodes import Cluster
+from tests.service.nodes import Cluster, Node
 
 __all__ = ["NAMES", "PEOPLE", "ROOMS", "RandomCluster", "Story"]
 
@@ -144,6 +144,8 @@ class RandomCluster(Cluster):
         self._random = Random(seed)
         self.doors: dict[str, Door] = {}
         self._machines: dict[str, MachineClock] = {}
+        #: The nodes that are being stopped: they hear, and answer, until they have ended.
+        self._leaving: dict[str, Node] = {}
         self._starting: dict[str, asyncio.Task[None]] = {}
         self._writes: list[Write] = []
         self._hearing: dict[str, _Hearing] = {}
@@ -197,13 +199,14 @@ class RandomCluster(Cluster):
         return unheard
 
     def hear(self, name: str, news: bytes) -> None:
-        if name not in self.nodes:
+        node = self.nodes.get(name) or self._leaving.get(name)
+        if node is None:
             return  # it was killed while it read this
         write, hearing = msgspec.msgpack.decode(news, type=Write), self._hearing[name]
         if write.number < hearing.heard:
             return
         hearing.early[write.number] = write
-        events = self.nodes[name].heard_events
+        events = node.heard_events
         while (following := hearing.early.pop(hearing.heard, None)) is not None:
             hearing.heard += 1
             if following.room_id is None:
@@ -267,13 +270,14 @@ class RandomCluster(Cluster):
         if door is None or door.is_frozen:
             return
         del self.doors[name]
-        node = self.nodes.pop(name)
+        node = self._leaving[name] = self.nodes.pop(name)
 
         async def leave() -> None:
             node.core.feed.close()
             await node.core.stop()
             await node.node.leave()
             door.die()
+            del self._leaving[name]
 
         self._lives.append(asyncio.ensure_future(leave()))
 
