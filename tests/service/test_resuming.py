@@ -242,6 +242,22 @@ async def test_two_leaves_that_are_told_late(cluster: OneRoom, told_before: int)
     assert await told(node, ALICE, before) == {BOB: "offline", CHARLIE: "offline"}
 
 
+async def test_a_leave_that_nobody_has_told(cluster: OneRoom) -> None:
+    """If all nodes end before one of them has told a leave that is stored, the node that starts
+    next tells clients of it: the database has kept it.
+    """
+    for user_id in (ALICE, BOB):
+        await cluster.move(user_id, joined=True)
+    before = await token(cluster.nodes["a"], ALICE)
+    await cluster.passes(80)  # the log reaches back far enough
+    cluster.write(BOB, joined=False)
+    cluster.kill("a")
+    await cluster.passes(60)
+    node = await cluster.start("b")
+    await cluster.passes(2)
+    assert await told(node, ALICE, before) == {BOB: "offline"}
+
+
 async def test_a_later_leave_is_told_first(cluster: OneRoom) -> None:
     """If one leaves a room before the start of a node, and another after it, and the later leave is
     told first, they are told of each other: the node has never had both in the room.

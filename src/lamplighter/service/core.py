@@ -266,7 +266,6 @@ class Core:
             ports.hearing,
             self.stream.position,
             ports.clock.now(),
-            is_log_incomplete=bool(self.stream.unsure),
         )
         self.swap = ModuleSwap(
             clock=ports.clock,

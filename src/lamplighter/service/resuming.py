@@ -8,14 +8,14 @@ left, and not when the other nodes were told of it. A client may come with a tok
     9   node b starts; by the database, bob is not in the room
     node a dies; alice comes to node b with the token 7, and shows bob
 
-So node b goes through what the log has told shortly before its start, the newest first: that says
-who was in a room when somebody left it. Whoever has left is told of, and whoever has joined counts
-as new from the start on. What was stored before the start, and is told after it, counts from where
-it is told. A client may be told again what it knows.
+So node b goes through what was written shortly before its start, the newest first: that says who
+was in a room when somebody left it. Whoever has left is told of, and whoever has joined counts as
+new from the start on. The log has told it, or the database has kept it: the log may have lost its
+data since, and all nodes may have ended before one of them told. What was stored before the start,
+and is told after it, counts from where it is told. A client may be told again what it knows.
 
-Where the log has lost its data, it may have told what a node has from the start on, and may tell it
-never again. Then a node that starts goes through what the database has kept of it; and a node that
-comes to the new log, and finds something in the database, tells it there.
+A node that comes to a log that has lost its data, and finds something in the database, tells it
+there: clients may have tokens that this log has given.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -54,8 +54,6 @@ class Resuming:
     position: StreamPosition
     #: When the node starts, by the clock of all nodes.
     now: Timestamp
-    #: Whether the log has lost its data, or has begun, shortly before the start.
-    is_log_incomplete: bool
     _until: StreamPosition = field(init=False)
     #: Who has left which room by what was told shortly before the start, or since. Of two of them
     #: the index may never have had one when the other left.
@@ -69,7 +67,7 @@ class Resuming:
     async def resume(
         self, told: Mapping[StreamPosition, bytes], ended: Sequence[VisibilityEnded]
     ) -> None:
-        """Take in what the log has told lately, before anybody is answered.
+        """Take in what was written lately, and what the log has *told*, before anybody is answered.
 
         A join is dated by the clock of the nodes. Where that was set back meanwhile, a join would
         be later than all that is told next, and no token would come before it.
@@ -79,7 +77,7 @@ class Resuming:
         self.rooms.date_back(self.position)
         for entry in ended:
             self.memberships.ends.ended(self.position, entry)
-        news = await self._kept(told) if self.is_log_incomplete else tuple(told.values())
+        news = await self._kept(told)
         # A token that ends with the record of a join may be from before its node has told of it.
         is_newest = self.position in told
         self._go_through(self.deliverer.advance() if is_newest else self.position, news)

@@ -167,6 +167,7 @@ async def test_the_stream_is_lost(door: Front, alice: Client) -> None:
     assert rooms == [[LOBBY], [], [LOBBY]]
     await status_is_refused(alice)
     assert (await alice.sync()).presence == OFFLINE
+    await door.server.settled()  # an answer that names a room is a hint
     asked = [it.path for it in door.small.asked]
     await door.server.lamplighter.homeserver.stream_lost()
     await alice.sync()
