@@ -105,6 +105,8 @@ class LogServer:
 
     def keep_time(self) -> None:
         """Let the time go on where the clock was set back."""
+        if self._data is not None:  # a lease ends by the time that passes, not by the clock
+            self._data.expire(self.now())
         passed = self.now() - self._latest
         if not 0 <= passed <= milliseconds(LEASE):
             self._ahead = max(0, self._ahead - passed)
