@@ -14,7 +14,10 @@ export const token = {
 
 /** Return the response to a request. Throws `Refused`, or an `Error` with a text for people. */
 export async function request(path, options = {}) {
-  const headers = { Authorization: `Bearer ${token.get()}` };
+  const kept = token.get();
+  // What is asked one after the other may go on after somebody has signed out.
+  if (kept === null) throw new Refused("Nobody is signed in.");
+  const headers = { Authorization: `Bearer ${kept}` };
   let response;
   try {
     response = await fetch(PREFIX + path, { ...options, headers, cache: "no-store" });
