@@ -3,7 +3,7 @@
 import gc
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import wraps
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +12,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from lamplighter.database.engine import Database
+from lamplighter.database.memory import open_memory
+from lamplighter.database.migrate import migrate
 from tests.effort import EXAMPLES
 from tests.engines import ENGINES, opening
 from tests.postgresql import PostgresServer, programs
@@ -122,3 +124,12 @@ def valkey() -> Iterator[ValkeyServer]:
 def open_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Database]:
     """What opens the database of this test: on each engine once."""
     return opening(request.param, request, tmp_path)
+
+
+@pytest.fixture
+async def database() -> AsyncIterator[Database]:
+    """A new, migrated database in memory."""
+    opened = open_memory()
+    await migrate(opened)
+    yield opened
+    await opened.close()

@@ -1,7 +1,6 @@
 """The keys with which a server signs: its file, and what its database knows."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
@@ -12,8 +11,6 @@ from lamplighter.clock import Timestamp
 from lamplighter.config import Config, parse_config_text
 from lamplighter.database.engine import Database
 from lamplighter.database.identity import KnownKeys, known_keys
-from lamplighter.database.memory import open_memory
-from lamplighter.database.migrate import migrate
 from lamplighter.errors import ConfigError
 from lamplighter.federation.keys import SigningKeys
 from lamplighter.ids import ServerName
@@ -21,15 +18,6 @@ from lamplighter.ids import ServerName
 NAME: Final = ServerName("demo")
 TEXT: Final = "server_name: demo\nfederation: {enabled: true}\n"
 BEHIND: Final = "{url: 'http://127.0.0.1:1', signing_key: its.key}"
-
-
-@pytest.fixture
-async def database() -> AsyncIterator[Database]:
-    """A new, migrated database."""
-    opened = open_memory()
-    await migrate(opened)
-    yield opened
-    await opened.close()
 
 
 def config(folder: Path, text: str = TEXT) -> Config:

@@ -65,8 +65,7 @@ async def begin_keys(database: Database, public: Mapping[str, str]) -> Mapping[s
 
     Raises `StorageUnavailable`.
     """
-    content = msgspec.json.encode(_Content(dict(public)))
-    return _keys_in(await SqlVisibilityStore(database).begin(KEYS_KEPT_UNDER, content))
+    return _keys_in(await SqlVisibilityStore(database).begin(KEYS_KEPT_UNDER, _kept_keys(public)))
 
 
 async def keep_keys(database: Database, public: Mapping[str, str]) -> None:
@@ -74,7 +73,7 @@ async def keep_keys(database: Database, public: Mapping[str, str]) -> None:
     store = SqlVisibilityStore(database)
     kept = await store.of(KEYS_KEPT_UNDER)
     if kept is None or _keys_in(kept) != public:
-        content = msgspec.json.encode(_Content(dict(public)))
+        content = _kept_keys(public)
         await store.update((KEYS_KEPT_UNDER,), lambda _viewer, _kept: content)
 
 
@@ -88,6 +87,10 @@ def known_keys(connection: Connection, name: ServerName) -> KnownKeys:
     asked[destinations.name] = _SOME_SERVER
     found = (connection.execute(asked[it]).first() for it in asked if it in tables)
     return KnownKeys({}, is_in_use=any(it is not None for it in found))
+
+
+def _kept_keys(public: Mapping[str, str]) -> bytes:
+    return msgspec.json.encode(_Content(dict(public)))
 
 
 def _keys_in(content: bytes) -> Mapping[str, str]:

@@ -1,7 +1,7 @@
 """Who is in which room is stored in the background."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -9,8 +9,6 @@ from lamplighter.clock import Timestamp
 from lamplighter.cluster.positions import at_time
 from lamplighter.database.engine import Database
 from lamplighter.database.known_members import KnownMembers
-from lamplighter.database.memory import open_memory
-from lamplighter.database.migrate import migrate
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.homeserver.upstream.members_saving import KEPT, MembersSaving
@@ -32,15 +30,6 @@ def joins(people: Sequence[UserId]) -> list[MembershipChange]:
 def leaves(people: Sequence[UserId]) -> list[MembershipChange]:
     """Return that people leave the room."""
     return [MembershipChange(LOBBY, it, joined=False) for it in people]
-
-
-@pytest.fixture
-async def database() -> AsyncIterator[Database]:
-    """A database in memory."""
-    opened = open_memory()
-    await migrate(opened)
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture
