@@ -61,7 +61,7 @@ ENTRIES: list[Entry] = [
     Joined(HALL, ALICE),
     CeasedToCount(HALL),
     BeganToCount(HALL),
-    Left(HALL, ALICE),
+    Left(HALL, (ALICE, BOB)),
     Revoked(ALICE, (DeviceId("PHONE"),)),
     Deactivated(ALICE),
     SnapshotFor((ALICE, BOB)),

@@ -25,7 +25,7 @@ from lamplighter.cluster.wire import (
     encode_record,
 )
 from lamplighter.errors import ClusterRefused
-from lamplighter.ids import DeviceId, ServerName
+from lamplighter.ids import DeviceId, ServerName, StreamPosition
 from lamplighter.presence.device import Device
 from lamplighter.presence.events import (
     AccountDeactivated,
@@ -62,6 +62,7 @@ EVENTS: Final[list[Event]] = [
 RECORDS: Final = {
     **{type(it).__name__: WireRecord([it], [USER]) for it in ENTRIES},
     "Part": WireRecord([ReloadAsked(Lease(NodeName("a"), 7), "1", (Part("a.B", "here"),))], [USER]),
+    "since": WireRecord([VisibilityEnded(ALICE, (DORA,), False, StreamPosition(7))], [USER]),
     "EverybodyBut": WireRecord([VisibilityEnded(ALICE, EverybodyBut((DORA,)), True)], [USER]),
 }
 MESSAGES: Final[dict[str, NodeMessage]] = {
@@ -73,6 +74,7 @@ MESSAGES: Final[dict[str, NodeMessage]] = {
 #: The digest of each form as version 4 writes it.
 FORMS: Final = {
     "Part": "28a97347bf01",
+    "since": "a20bce97dca1",
     "Changed": "6f489662f9d5",
     "LateAnswer": "5ae2edf79e85",
     "Abandoned": "15c60594e3f4",
@@ -82,7 +84,7 @@ FORMS: Final = {
     "Joined": "ecdc3ab8e2ee",
     "CeasedToCount": "9fa87d82f2f9",
     "BeganToCount": "168f58f332f0",
-    "Left": "98223ec445e2",
+    "Left": "db7c6966f65e",
     "Revoked": "7ec208df78cf",
     "Deactivated": "470402df6194",
     "SnapshotFor": "afeb6d443a98",

@@ -200,6 +200,11 @@ class Parts(Core):
         event = StatusSet(user_id, PHONE, Presence.ONLINE, status_msg)
         return self.tracker.feed(event, self.clock.now())
 
+    def goes_offline(self, user_id: UserId) -> list[Change]:
+        """Let a user go offline on the bare tracker; return the changes."""
+        event = StatusSet(user_id, PHONE, Presence.OFFLINE, None)
+        return self.tracker.feed(event, self.clock.now())
+
     async def publish(self, user_id: UserId, status_msg: str | None) -> None:
         """Set a status and return once it is in the outboxes."""
         self.publisher.publish(self.set(user_id, status_msg))

@@ -8,8 +8,9 @@ import pytest
 from lamplighter.cluster.entries import Left, VisibilityEnded
 from lamplighter.cluster.log import MessageId, ToldToAll
 from lamplighter.cluster.wire import decode_record
+from lamplighter.delivery.outbox import Update
 from lamplighter.ids import StreamPosition, UserId
-from lamplighter.ports import SavedPresence
+from lamplighter.ports import MembershipChange, SavedPresence
 from lamplighter.presence.events import StatusSet
 from lamplighter.presence.machine import StateSource, TrackedUser
 from lamplighter.presence.state import Presence
@@ -34,9 +35,19 @@ async def parts() -> Parts:
     return parts
 
 
+def told_of(update: Update) -> tuple[str, str | None]:
+    """Return of whom an update tells, and the status message."""
+    return update.state.user_id, update.state.status_msg
+
+
+def left(user_id: UserId) -> MembershipChange:
+    """Return that a user has left the hall."""
+    return MembershipChange(HALL, user_id, joined=False)
+
+
 def leave(parts: Parts) -> None:
     """Let bob leave the hall."""
-    parts.stream.append(Left(HALL, BOB))
+    parts.stream.append(Left(HALL, (BOB,)))
 
 
 async def test_a_leave(parts: Parts) -> None:
@@ -94,8 +105,40 @@ async def test_a_module_sends_the_user(parts: Parts) -> None:
     """Visibility has not ended where a module sends the user's state to the viewer."""
     parts.module(answering({ALICE: {state(BOB)}}))
     parts.rooms.left(HALL, BOB)
-    await parts.ends.look({ALICE, CHARLIE}, {BOB})
+    await parts.ends.look({ALICE, CHARLIE}, {BOB}, parts.feed.position)
     assert (parts.ends.of(ALICE, START), parts.ends.of(CHARLIE, START)) == (set(), {BOB})
+
+
+async def test_a_user_goes_offline_after_a_leave(parts: Parts) -> None:
+    """A viewer is told of the end as well where the user goes offline while the modules think: the
+    viewer, who does not see the user any more, is not told that.
+    """
+    parts.module(thinking := Thinking())
+    heard = parts.feed.position
+    leave(parts)
+    await turns()
+    parts.publisher.publish(parts.goes_offline(BOB))
+    await turns()
+    for _ in range(2):
+        thinking.answer({})
+    await turns(20)
+    assert [told_of(it) for it in parts.feed.open(ALICE).after(heard)] == [END]
+
+
+async def test_a_user_goes_offline_after_modules_named_them(parts: Parts) -> None:
+    """The same holds where modules do not name a user any more."""
+    parts.module(thinking := Thinking())
+    parts.rooms.left(HALL, BOB)
+    heard = parts.feed.position
+    ending = asyncio.ensure_future(parts.ends.shown_no_more(ALICE, {BOB}, is_stale=False))
+    await turns()
+    parts.publisher.publish(parts.goes_offline(BOB))
+    await turns()
+    for _ in range(2):
+        thinking.answer({})
+    await turns(20)
+    assert [told_of(it) for it in parts.feed.open(ALICE).after(heard)] == [END]
+    await ending
 
 
 async def test_a_former_room(parts: Parts) -> None:
@@ -105,7 +148,10 @@ async def test_a_former_room(parts: Parts) -> None:
         parts.former_rooms.joined(ATTIC, user_id, ended)
     before = StreamPosition(6)
     assert (parts.ends.of(ALICE, before), parts.ends.of(ALICE, ended)) == ({CHARLIE}, set())
-    parts.stream.append(Left(ATTIC, CHARLIE))
+    parts.stream.append(Left(ATTIC, (CHARLIE,)))
+    assert (parts.ends.of(ALICE, before), parts.ends.of(ALICE, ended)) == ({CHARLIE}, set())
+    await turns()
+    assert parts.former_rooms.members(ATTIC) == {ALICE: ended}
     assert (parts.ends.of(ALICE, before), parts.ends.of(ALICE, ended)) == ({CHARLIE}, set())
     assert parts.endings.of(ALICE) == {CHARLIE: ended}
 
@@ -127,7 +173,7 @@ async def test_many_users_at_once() -> None:
     a, b = [await cluster.start(name) for name in "ab"]
     await cluster.passes(1)
     for node in (a, b):
-        node.core.endings.put(DORA, BOB, StreamPosition(1))
+        node.core.endings.put(DORA, {BOB: StreamPosition(1)})
         node.core.router.adopt(registered := node.core.router.prepare())
         registered.register("One", answering({ALICE: {state(CHARLIE)}}), answering(set()))
     b.core.feed.open(ALICE)
@@ -192,6 +238,50 @@ async def test_the_work_of_a_leave() -> None:
     assert many < 60
 
 
+async def test_all_leave_at_once() -> None:
+    """Where all leave a large room in one write, a cycle of the event loop looks at a bounded
+    number of pairs, and no token passes the leaves before all were looked at.
+    """
+    parts = Parts()
+    people = many(300)
+    parts.room(HALL, *people)
+    for member in people:
+        parts.feed.open(member)
+        await parts.publish(member, "hello")
+    before = parts.feed.position
+    with counted_functions("lamplighter/routing/plan.py") as calls:
+        parts.directory_events.memberships_changed([left(it) for it in people])
+        assert calls["Planner.sees"] == 0
+        assert parts.unsettled.told_until(people[0], parts.feed.position) < parts.feed.position
+        most = 0
+        while parts.background.is_busy:
+            looked_at = calls["Planner.sees"]
+            await turns(1)
+            most = max(most, calls["Planner.sees"] - looked_at)
+    assert 300 * 299 <= calls["Planner.sees"] < 300 * 302
+    assert most <= 10_300
+    for member in people:
+        assert parts.ends.of(member, before) == {*people} - {member}
+
+
+async def test_modules_are_asked_once_for_all_who_leave() -> None:
+    """Where users leave a room in one write, modules are asked once for their views of all, and
+    once for the views that others have of them.
+    """
+    parts = Parts()
+    parts.room(HALL, ALICE, BOB, CHARLIE)
+    for member in (ALICE, BOB, CHARLIE):
+        await parts.publish(member, "hello")
+    parts.module(thinking := Thinking())
+    parts.directory_events.memberships_changed([left(ALICE), left(BOB)])
+    await turns()
+    asked = [{it.user_id for it in states} for states in thinking.asked]
+    assert asked == [{ALICE, BOB, CHARLIE}, {ALICE, BOB}]
+    for _ in asked:
+        thinking.answer({})
+    await turns()
+
+
 async def test_a_crowd_that_leaves() -> None:
     """Where all leave a large room at once, nobody looks whom a member of another server, of whom
     nothing was ever heard, has seen, nor who has seen such a member.
@@ -202,6 +292,6 @@ async def test_a_crowd_that_leaves() -> None:
     await parts.publish(BOB, "hello")
     with counted_functions("lamplighter/service/endings.py") as calls:
         for member in list(parts.rooms.members(HALL)):
-            parts.stream.append(Left(HALL, member))
+            parts.stream.append(Left(HALL, (member,)))
     assert calls["VisibilityEnds.begin_to_look"] == 1
     assert parts.ends.of(ALICE, START) == {BOB}

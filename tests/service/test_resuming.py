@@ -142,7 +142,7 @@ async def test_a_crowd_that_has_left(cluster: OneRoom) -> None:
     cluster.written = [cluster.write(it, joined=False) for it in (*strangers, ALICE, BOB)]
     with counted_functions("lamplighter/service/endings.py") as calls:
         node = await cluster.start("b")
-    assert calls["VisibilityEnds.begin_to_look"] == 2
+    assert calls["VisibilityEnds.begin_to_look"] == 1
     assert node.core.ends.of(ALICE, StreamPosition(0)) == {BOB}
 
 

@@ -132,10 +132,13 @@ class Joined(msgspec.Struct, frozen=True, tag=True):
 
 
 class Left(msgspec.Struct, frozen=True, tag=True):
-    """A user has left a room."""
+    """Users have left a room, together.
+
+    Nodes write joins and leaves as `HomeserverNews`.
+    """
 
     room_id: RoomId
-    user_id: UserId
+    user_ids: tuple[UserId, ...]
 
 
 class CeasedToCount(msgspec.Struct, frozen=True, tag=True):
@@ -175,7 +178,7 @@ class EverybodyBut(msgspec.Struct, frozen=True):
     users: tuple[UserId, ...]
 
 
-class VisibilityEnded(msgspec.Struct, frozen=True, tag=True):
+class VisibilityEnded(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """Modules show a viewer some users no more, whom they have shown to the viewer at one node.
 
     The other nodes do not know whom they have shown there.
@@ -185,6 +188,8 @@ class VisibilityEnded(msgspec.Struct, frozen=True, tag=True):
     users: tuple[UserId, ...] | EverybodyBut
     #: Whether it may have been so for some time: nothing depends on how the users are by now.
     is_stale: bool
+    #: Since which position that is so; None: since this entry, or it is not known.
+    since: StreamPosition | None = None
 
 
 class Reminded(msgspec.Struct, frozen=True, tag=True):

@@ -11,6 +11,7 @@ displace the ends of others.
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from lamplighter.ids import StreamPosition, UserId
@@ -59,13 +60,14 @@ class Endings:
         """Return how many pairs are remembered; a crowd of one viewer counts as one."""
         return self._ended.weight
 
-    def put(self, viewer: UserId, user_id: UserId, position: StreamPosition) -> None:
-        """Remember that tokens of *viewer* from before *position* have not heard of the end."""
+    def put(self, viewer: UserId, users: Mapping[UserId, StreamPosition]) -> None:
+        """Remember of each of *users*: tokens of *viewer* from before do not know that it ended."""
         ended = self._ended.peek(viewer) or _Ended()
-        before = ended.users.pop(user_id, position)
-        ended.users[user_id] = max(before, position)
-        if len(ended.users) > self._most:
-            del ended.users[next(iter(ended.users))]
+        for user_id, position in users.items():
+            before = ended.users.pop(user_id, position)
+            ended.users[user_id] = max(before, position)
+        for user_id in list(islice(ended.users, max(0, len(ended.users) - self._most))):
+            del ended.users[user_id]
         self._put(viewer, ended)
 
     def put_crowd(

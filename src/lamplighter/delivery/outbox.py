@@ -1,5 +1,7 @@
 """The updates for one viewer since the outbox was opened: the newest of each user."""
 
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 import msgspec
@@ -80,6 +82,10 @@ class Outbox:
     def last(self, user_id: UserId) -> Update | None:
         """Return the newest update of *user_id*, whether or not a client has got it."""
         return self._updates.get(user_id)
+
+    def last_of(self, users: AbstractSet[UserId]) -> Sequence[tuple[UserId, Update]]:
+        """Return the newest update of each of *users* of whom there is one."""
+        return [(it, self._updates[it]) for it in self._updates.keys() & users]
 
     def sent_by_modules(self) -> list[UserId]:
         """Return the users for whose update a module is a reason."""

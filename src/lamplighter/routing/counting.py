@@ -14,7 +14,7 @@ Most rooms have always counted, or never: one entry stands for all rooms that th
 does not name, and whose number of members has never mattered.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Final
 
@@ -101,15 +101,14 @@ class FormerRooms:
         self._rooms.take_out(room_id)
         self._ended.pop(room_id, None)
 
-    def left(
-        self, room_id: RoomId, user_id: UserId
-    ) -> Iterator[tuple[UserId, UserId, StreamPosition]]:
-        """Remove a member; yield each viewer and user of this membership, and until when."""
-        until = self._rooms.members(room_id).get(user_id)
-        if until is not None and self._rooms.left(room_id, user_id):
-            for other, ended in self._rooms.members(room_id).items():
-                yield user_id, other, ended
-                yield other, user_id, until
+    def members(self, room_id: RoomId) -> Mapping[UserId, StreamPosition]:
+        """Return the members of a room that has ceased to count, each with `ended`."""
+        return self._rooms.members(room_id)
+
+    def left(self, room_id: RoomId, user_id: UserId, ended: StreamPosition) -> None:
+        """Remove a member with that `ended`: whom they saw by the room is remembered elsewhere."""
+        if self._rooms.members(room_id).get(user_id) == ended:
+            self._rooms.left(room_id, user_id)
 
     def seen_before(self, viewer: UserId, position: StreamPosition) -> set[UserId]:
         """Return the users whom the viewer saw at *position* by a room that no longer counts."""

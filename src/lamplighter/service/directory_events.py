@@ -9,7 +9,6 @@ from lamplighter.cluster.entries import (
     Deactivated,
     Entry,
     Joined,
-    Left,
     Revoked,
 )
 from lamplighter.cluster.stream import Stream
@@ -21,7 +20,7 @@ from lamplighter.routing.room_sizes import RoomSizes
 from lamplighter.service.connections import Connections
 from lamplighter.service.deliverer import Deliverer
 from lamplighter.service.intake import Intake
-from lamplighter.service.memberships import RoomVisibility
+from lamplighter.service.memberships import RoomVisibility, entries_of
 from lamplighter.service.owners import Owners
 from lamplighter.service.publisher import Publisher
 from lamplighter.service.snapshots import Snapshots
@@ -46,7 +45,7 @@ class DirectoryEvents:
         """Append joins and leaves, after the changes that were made before them."""
         sizes = self.sizes.changed(changes)
         entries: list[Entry] = [CeasedToCount(it) for it in sizes.ceased]
-        entries += [(Joined if it.joined else Left)(it.room_id, it.user_id) for it in changes]
+        entries += entries_of(changes)
         entries += [BeganToCount(it) for it in sizes.begun]
 
         def append() -> None:
@@ -97,12 +96,12 @@ class HeardEvents:
         sizes, memberships = self.sizes.changed(changes), self.memberships
         for room_id in sizes.ceased:
             memberships.ceased(self.deliverer.advance(), CeasedToCount(room_id))
-        for change in changes:
+        for entry in entries_of(changes):
             position = self.deliverer.advance()
-            if change.joined:
-                memberships.joined(position, Joined(change.room_id, change.user_id))
+            if isinstance(entry, Joined):
+                memberships.joined(position, entry)
             else:
-                memberships.left(position, Left(change.room_id, change.user_id))
+                memberships.left(position, entry)
         for room_id in sizes.begun:
             memberships.began(self.deliverer.advance(), BeganToCount(room_id))
 

@@ -6,14 +6,22 @@ to say, unless a module has shown the viewer another state.
 
 A leave is heard by every node, and each node finds out what it ends. What modules show no more is
 known where they were asked; that node tells all (`VisibilityEnded`).
+
+Modules may think while a user goes offline. The viewer is not told of that, because the visibility
+has ended: so the end is news to the viewer, too, if the user has changed since.
+
+When many users leave a large room at once, the pairs of viewer and user are the square of their
+number. `_PAIRS_AT_ONCE` are looked at in one cycle of the event loop, and the others in later ones:
+a node that is busy for seconds loses its lease.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
 
+from lamplighter.clock import next_turn
 from lamplighter.cluster.entries import EverybodyBut, VisibilityEnded
 from lamplighter.cluster.positions import BEGINNING
 from lamplighter.delivery.endings import Endings
@@ -36,6 +44,8 @@ __all__ = ["VisibilityEnds"]
 
 #: So many users, if they are more than half of all, are told by who is not among them.
 _MANY: Final = 1_000
+#: So many pairs take about ten milliseconds.
+_PAIRS_AT_ONCE: Final = 10_000
 
 
 @dataclass(eq=False)
@@ -55,29 +65,47 @@ class VisibilityEnds:
     unsettled: Unsettled
     #: The users whom modules that were replaced have shown to somebody in an altered state.
     _once_altered: set[UserId] = field(init=False, default_factory=set)
+    #: How many pairs were looked at in this cycle of the event loop.
+    _looked_at: int = field(init=False, default=0)
+    #: The work that is put off is done one after the other.
+    _put_off: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
     #: By viewer, whose ends the other nodes may not have heard of: their entries are lost.
     _unheard: dict[UserId, set[UserId]] = field(init=False, default_factory=dict)
 
     def begin_to_look(self, viewers: Iterable[UserId], users: Iterable[UserId]) -> None:
-        """Call `look` in the background; note the ends at once if there are no modules."""
+        """Call `look` in the background; note the ends at once if that is little work."""
         # Viewers of other servers have no client here.
         viewers = frozenset(it for it in viewers if server_of(it) == self.server_name)
-        users = frozenset(users)
-        if self.router.modules:
-            work = self.background.run(self.look(viewers, users))
-            self.unsettled.until_done(work, viewers, self.feed.position)
+        users = frozenset(filter(self.roster.knows, users))
+        since = self.feed.position
+        if self.router.modules or not self._is_little(len(viewers) * len(users)):
+            work = self.background.run(self.look(viewers, users, since))
+            self.unsettled.until_done(work, viewers, since)
         else:
-            self._end(viewers, self.roster.known_of(users), {})
+            self._end(viewers, users, {}, since)
 
-    async def look(self, viewers: AbstractSet[UserId], users: AbstractSet[UserId]) -> None:
-        """Note the end for each of *viewers* who may not see one of *users* any more.
+    def _is_little(self, pairs: int) -> bool:
+        """Tell whether so many more pairs can be looked at in this cycle of the event loop."""
+        if self._looked_at == 0:
+            asyncio.get_running_loop().call_soon(setattr, self, "_looked_at", 0)
+        self._looked_at += pairs
+        return self._looked_at <= _PAIRS_AT_ONCE
+
+    async def look(
+        self, viewers: AbstractSet[UserId], users: AbstractSet[UserId], since: StreamPosition
+    ) -> None:
+        """Note the end, at *since*, for each of *viewers* who may not see one of *users* any more.
 
         A viewer may see the users whose states modules send, so the modules are asked, once for
         all. A lost answer makes nobody visible, here as in GET status.
         """
-        invisible = self._invisible(viewers, self.roster.known_of(users))
+        invisible = await self._invisible(viewers, self.roster.known_of(users))
         if invisible:
-            self._end(viewers, invisible, await self._routed(viewers, invisible))
+            routed = await self._routed(viewers, invisible)
+            async with self._put_off:
+                async for seen in _by_turns(invisible, 1):
+                    async for seeing in _by_turns(viewers, len(seen)):
+                        self._end(seeing, seen, routed, since)
 
     async def shown_no_more(
         self, viewer: UserId, users: AbstractSet[UserId], *, is_stale: bool
@@ -88,14 +116,16 @@ class VisibilityEnds:
         users are by now. Returns once this node has noted it, or cannot tell the others: then none
         notes it before `say_again`.
         """
+        since = BEGINNING if is_stale else self.feed.position
         known = users if is_stale else self.roster.known_of(users).keys()
-        invisible = self._invisible({viewer}, known)
+        invisible = await self._invisible({viewer}, known)
         if not invisible:
             return
         ended = invisible - (await self._routed({viewer}, invisible)).get(viewer, frozenset())
         if not ended:
             return
-        entry = VisibilityEnded(viewer, self._told(ended), is_stale)
+        told = self._told(ended)
+        entry = VisibilityEnded(viewer, told, is_stale, None if is_stale else since)
         noted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def lost(_error: ClusterUnavailable) -> None:
@@ -105,13 +135,17 @@ class VisibilityEnds:
         self.deliverer.stream.append(entry, lambda _position: finish(noted), lost)
         await noted
 
-    def ended(self, _position: StreamPosition, entry: VisibilityEnded) -> None:
+    def ended(self, position: StreamPosition, entry: VisibilityEnded) -> None:
         """Note the end for the viewer of those users who are not visible here either.
 
         Of many nodes, none knows what the viewer has heard of the users at the others.
         """
         is_stale = entry.is_stale or not self.deliverer.stream.is_current
-        self._note(entry, is_stale=is_stale)
+        since = BEGINNING if is_stale else entry.since or position
+        if isinstance(entry.users, EverybodyBut):
+            self._end_crowd(entry.viewer, frozenset(entry.users.users), since)
+        else:
+            self._end({entry.viewer}, entry.users, {}, since)
         if unheard := self._unheard.get(entry.viewer):  # one of its entries was written after all
             told = entry.users
             unheard -= unheard if isinstance(told, EverybodyBut) else frozenset(told)
@@ -130,20 +164,17 @@ class VisibilityEnds:
                 return EverybodyBut(tuple(known - ended))
         return tuple(ended)
 
-    def _note(self, entry: VisibilityEnded, *, is_stale: bool) -> None:
-        if isinstance(entry.users, EverybodyBut):
-            self._end_crowd(entry.viewer, frozenset(entry.users.users), is_stale=is_stale)
-        else:
-            self._end({entry.viewer}, entry.users, {}, is_stale=is_stale)
-
     def _everybody(self) -> frozenset[UserId]:
         return frozenset(UserId(it.user_id) for it in self.roster.known())
 
-    def _invisible(
-        self, viewers: AbstractSet[UserId], users: Iterable[UserId]
+    async def _invisible(
+        self, viewers: AbstractSet[UserId], users: Collection[UserId]
     ) -> AbstractSet[UserId]:
-        sees = self.planner.sees
-        return {it for it in users if not all(sees(viewer, it) for viewer in viewers)}
+        """Return those of *users* whom not all of *viewers* see."""
+        sees, invisible = self.planner.sees, set[UserId]()
+        async for some in _by_turns(users, len(viewers)):
+            invisible |= {it for it in some if not all(sees(viewer, it) for viewer in viewers)}
+        return invisible
 
     async def _routed(
         self, viewers: AbstractSet[UserId], users: AbstractSet[UserId]
@@ -167,7 +198,7 @@ class VisibilityEnds:
         self._once_altered |= altered
         for viewer, users in self.feed.sent_by_modules().items():
             sent = {it for it in users if not self.interests.was_named(viewer, it)}
-            self._end({viewer}, self.roster.known_of(sent), {})
+            self._end({viewer}, self.roster.known_of(sent), {}, self.feed.position)
             if sent and not self.deliverer.stream.is_current:
                 self.background.run(self.shown_no_more(viewer, sent, is_stale=True))
 
@@ -193,36 +224,65 @@ class VisibilityEnds:
         """Forget a room that counts again: whoever returns is told how its members are."""
         self.former_rooms.forget(room_id)
 
-    def left_former_room(self, room_id: RoomId, leaver: UserId) -> None:
-        """Remember, by pairs, that the leaver and the other members saw each other by the room."""
-        for one, other, ended in self.former_rooms.left(room_id, leaver):
-            is_mine = server_of(one) == self.server_name
-            if ended > BEGINNING and is_mine and not self.planner.sees(one, other):
-                self.endings.put(one, other, ended)
+    def left_former_room(self, room_id: RoomId, leavers: Iterable[UserId]) -> None:
+        """Remember, by pairs, that the leavers and the other members saw each other by the room."""
+        members = dict(self.former_rooms.members(room_id))
+        left = {it: members[it] for it in leavers if it in members}
+        if left:
+            self.background.run(self._leave_former_room(room_id, left, members))
+
+    async def _leave_former_room(
+        self,
+        room_id: RoomId,
+        leavers: Mapping[UserId, StreamPosition],
+        members: Mapping[UserId, StreamPosition],
+    ) -> None:
+        async with self._put_off:
+            async for some in _by_turns(leavers, len(members)):
+                self._remember(some, members)
+            async for some in _by_turns(members.keys() - leavers.keys(), len(leavers)):
+                self._remember(some, leavers)
+        for leaver, ended in leavers.items():
+            self.former_rooms.left(room_id, leaver, ended)
+
+    def _remember(self, viewers: Iterable[UserId], seen: Mapping[UserId, StreamPosition]) -> None:
+        """Remember until when *viewers* saw each of the users *seen*, if they do not see them."""
+        sees = self.planner.sees
+        for viewer in viewers:
+            if server_of(viewer) == self.server_name:
+                until = ((it, at) for it, at in seen.items() if at > BEGINNING)
+                if ended := {it: at for it, at in until if not sees(viewer, it)}:
+                    self.endings.put(viewer, ended)
 
     def _end(
         self,
-        viewers: AbstractSet[UserId],
+        viewers: Iterable[UserId],
         users: Iterable[UserId],
         routed: Mapping[UserId, AbstractSet[UserId]],
-        *,
-        is_stale: bool = False,
+        since: StreamPosition,
     ) -> None:
-        """Note the end for each of *viewers* who has no reason left to see one of *users*."""
-        position = self.deliverer.advance()
-        for user_id in users:
-            last = self.roster.last(user_id).told
-            ending = _ending(user_id, position)
-            for viewer in viewers:
-                if user_id in routed.get(viewer, ()) or self.planner.sees(viewer, user_id):
-                    continue
-                if server_of(viewer) != self.server_name:
-                    continue
-                is_news = is_stale or self._is_news(viewer, user_id)
-                self.endings.put(viewer, user_id, position if is_news else last)
-                self.feed.end(viewer, ending, is_news=is_news)
+        """Note the end, at *since*, for each of *viewers* who has no reason to see one of *users*.
 
-    def _end_crowd(self, viewer: UserId, spared: AbstractSet[UserId], *, is_stale: bool) -> None:
+        *routed* are those of *users* whom modules send to each viewer.
+        """
+        position, sees = self.deliverer.advance(), self.planner.sees
+        ends = [(it, _ending(it, position), self._is_news(it, since)) for it in users]
+        for viewer in viewers:
+            if server_of(viewer) != self.server_name:
+                continue
+            sent, ended = routed.get(viewer, frozenset()), dict[UserId, StreamPosition]()
+            for user_id, ending, is_news_to_all in ends:
+                if user_id in sent or sees(viewer, user_id):
+                    continue
+                is_news = is_news_to_all or self._is_altered(viewer, user_id)
+                ended[user_id] = position if is_news else self.roster.last(user_id).told
+                self.feed.end(viewer, ending, is_news=is_news)
+            if ended:
+                self.endings.put(viewer, ended)
+
+    def _end_crowd(
+        self, viewer: UserId, spared: AbstractSet[UserId], since: StreamPosition
+    ) -> None:
         """Note the end for *viewer* of everybody but *spared*, and those who are visible here.
 
         A client that returns is told so of all of them, however they were.
@@ -233,12 +293,19 @@ class VisibilityEnds:
             return
         for user_id in everybody - spared:
             if not self.planner.sees(viewer, user_id):
-                is_news = is_stale or self._is_news(viewer, user_id)
+                is_news = self._is_news(user_id, since) or self._is_altered(viewer, user_id)
                 self.feed.end(viewer, _ending(user_id, position), is_news=is_news)
 
-    def _is_news(self, viewer: UserId, user_id: UserId) -> bool:
-        """Tell whether the viewer may show something else than that the user is offline."""
-        return not self._is_offline(user_id) or self._is_altered(viewer, user_id)
+    def _is_news(self, user_id: UserId, since: StreamPosition) -> bool:
+        """Tell whether a viewer may show something else than that the user is offline.
+
+        A viewer who does not see the user since *since* was not told what has changed since then.
+        """
+        return (
+            since == BEGINNING
+            or not self._is_offline(user_id)
+            or self.roster.has_changed_since(user_id, since)
+        )
 
     def _is_offline(self, user_id: UserId) -> bool:
         state = self.roster.get(user_id)
@@ -249,6 +316,18 @@ class VisibilityEnds:
         return user_id in self._once_altered or any(
             user_id in module.alters.get(viewer, ()) for module in self.router.modules
         )
+
+
+async def _by_turns(items: Collection[UserId], others: int) -> AsyncIterator[Sequence[UserId]]:
+    """Yield parts of *items*, each in a later cycle of the event loop.
+
+    With so many *others*, no part has more than `_PAIRS_AT_ONCE` pairs.
+    """
+    ordered, size = list(items), max(1, _PAIRS_AT_ONCE // max(1, others))
+    for start in range(0, len(ordered), size):
+        if start:
+            await next_turn()
+        yield ordered[start : start + size]
 
 
 def _ending(user_id: UserId, position: StreamPosition) -> Update:

@@ -6,9 +6,10 @@ their number.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import groupby
 
 from lamplighter.cluster.entries import BeganToCount, CeasedToCount, Joined, Left
 from lamplighter.delivery.feed import Feed
@@ -28,7 +29,7 @@ from lamplighter.service.views import Views
 from lamplighter.service.visibility_memory import VisibilityMemory
 from lamplighter.service.witness import Witness
 
-__all__ = ["RoomVisibility"]
+__all__ = ["RoomVisibility", "entries_of"]
 
 
 @dataclass(eq=False)
@@ -88,35 +89,41 @@ class RoomVisibility:
             self.unsettled.until_done(self.background.run(work), told, position)
 
     def left(self, _position: StreamPosition, entry: Left) -> None:
-        """Take in that a user has left a room.
+        """Take in that users have left a room.
 
         Updates between users who no longer share a room are taken out of the outboxes. Where an
         update has reached its client, the client is told that visibility has ended.
         """
-        leaver, room_id = entry.user_id, entry.room_id
-        self.witness.moved(MembershipChange(room_id, leaver, joined=False))
-        if not self.rooms.left(room_id, leaver):
-            self.ends.left_former_room(room_id, leaver)
+        room_id = entry.room_id
+        for leaver in entry.user_ids:
+            self.witness.moved(MembershipChange(room_id, leaver, joined=False))
+        leavers = {it for it in entry.user_ids if self.rooms.left(room_id, it)}
+        if not leavers:
+            self.ends.left_former_room(room_id, entry.user_ids)
             return
-        self.servers.left(room_id, leaver)
+        self.servers.left(room_id, leavers)
         others = self.rooms.members(room_id).keys()
-        self._unsend(leaver, others)
-        if self.roster.knows(leaver):
-            for member in others & self.feed.viewers.keys():
-                self._unsend(member, (leaver,))
-        self.left_before(entry, others)
+        for leaver in leavers & self.feed.viewers.keys():
+            self._unsend(leaver, others | leavers)
+        known = set(filter(self.roster.knows, leavers))
+        for member in others & self.feed.viewers.keys() if known else ():
+            self._unsend(member, known)
+        self.left_before(leavers, others)
 
-    def left_before(self, entry: Left, others: AbstractSet[UserId]) -> None:
-        """Take in that a user has left a room, in which *others* were; the index says so.
+    def left_before(self, leavers: AbstractSet[UserId], others: AbstractSet[UserId]) -> None:
+        """Take in that *leavers* have left a room, in which *others* stay; the index says so.
 
         When the last of our users leaves a large room, all of its members leave at once. Nobody
         has seen most of them: they cost nothing here.
         """
-        leaver = entry.user_id
-        if others and server_of(leaver) == self.ends.server_name:
-            self.ends.begin_to_look({leaver}, others)
-        if others and self.roster.knows(leaver):
-            self.ends.begin_to_look(others, {leaver})
+        if not others and len(leavers) == 1:
+            return
+        local = [it for it in leavers if server_of(it) == self.ends.server_name]
+        if local:
+            self.ends.begin_to_look(local, others | leavers if len(leavers) > 1 else others)
+        known = list(filter(self.roster.knows, leavers))
+        if others and known:
+            self.ends.begin_to_look(others, known)
 
     def ceased(self, position: StreamPosition, entry: CeasedToCount) -> None:
         """Take in that a room is about to have too many members to count."""
@@ -153,16 +160,26 @@ class RoomVisibility:
         # While modules thought, tokens may have passed the join without having heard of it.
         self.rooms.move_join(room_id, newcomer, joined_at, self.feed.position)
 
-    def _unsend(self, viewer: UserId, users: Iterable[UserId]) -> None:
+    def _unsend(self, viewer: UserId, users: AbstractSet[UserId]) -> None:
         outbox = self.feed.outbox(viewer)
         if outbox is None:
             return
-        for user_id in users:
-            update = outbox.last(user_id)
-            if update is None or _may_still_be_told(update):
-                continue
-            if not self.planner.reasons(viewer, user_id):
+        for user_id, update in outbox.last_of(users):
+            if not _may_still_be_told(update) and not self.planner.reasons(viewer, user_id):
                 outbox.drop(user_id)
+
+
+def entries_of(changes: Iterable[MembershipChange]) -> Iterator[Joined | Left]:
+    """Yield *changes* in their order: users who leave one room one after the other leave together.
+
+    Where all leave a room, the modules are asked once.
+    """
+    for (room_id, joined), some in groupby(changes, lambda it: (it.room_id, it.joined)):
+        users = tuple(it.user_id for it in some)
+        if joined:
+            yield from (Joined(room_id, user_id) for user_id in users)
+        else:
+            yield Left(room_id, users)
 
 
 def _may_still_be_told(update: Update) -> bool:

@@ -33,7 +33,7 @@ from lamplighter.ids import RoomId, StreamPosition, UserId
 from lamplighter.ports import Hearing, MembershipChange
 from lamplighter.routing.interest import SharedRooms
 from lamplighter.service.deliverer import Deliverer
-from lamplighter.service.memberships import RoomVisibility
+from lamplighter.service.memberships import RoomVisibility, entries_of
 
 __all__ = ["Resuming"]
 
@@ -129,27 +129,25 @@ class Resuming:
     def _go_through(self, position: StreamPosition, news: Sequence[bytes]) -> None:
         """Take in *news*, which are in their order and in the index, at *position*."""
         changes = list(_new(change for told in news for change in self._read(told)))
-        for change, others in self._leaves(changes):
-            self.memberships.left_before(Left(change.room_id, change.user_id), others)
-            self._have_left.setdefault(change.room_id, set()).add(change.user_id)
+        for room_id, leavers, others in self._leaves(changes):
+            self.memberships.left_before(leavers, others)
+            self._have_left.setdefault(room_id, set()).update(leavers)
         for change in changes:
             if change.joined and self._is_known(change):
                 joined = Joined(change.room_id, change.user_id)
                 self.memberships.joined_before(position, joined)
 
     def _take_in(self, news: bytes) -> None:
-        for change in self._read(news):
-            is_known = self._is_known(change)
-            if is_known and change.joined:
-                joined = Joined(change.room_id, change.user_id)
-                self.memberships.joined_before(self.deliverer.advance(), joined)
-            elif not change.joined:
-                # Whoever has left earlier saw this user: the index may have had neither.
-                have_left = self._have_left.setdefault(change.room_id, set())
-                others = self.rooms.members(change.room_id).keys() | have_left - {change.user_id}
-                if is_known:
-                    self.memberships.left_before(Left(change.room_id, change.user_id), others)
-                have_left.add(change.user_id)
+        for entry in entries_of(self._read(news)):
+            members = self.rooms.members(entry.room_id).keys()
+            if isinstance(entry, Left):
+                # Whoever has left earlier saw these users: the index may have had neither.
+                have_left = self._have_left.setdefault(entry.room_id, set())
+                have_left.update(entry.user_ids)
+                leavers = set(entry.user_ids) - members
+                self.memberships.left_before(leavers, (members | have_left) - leavers)
+            elif entry.user_id in members:
+                self.memberships.joined_before(self.deliverer.advance(), entry)
 
     def _read(self, news: bytes) -> Sequence[MembershipChange]:
         return () if self.hearing is None else self.hearing.memberships_in(news)
@@ -160,20 +158,23 @@ class Resuming:
 
     def _leaves(
         self, changes: Sequence[MembershipChange]
-    ) -> Iterator[tuple[MembershipChange, AbstractSet[UserId]]]:
-        """Yield each leave of *changes*, the newest first, with who was in the room then.
+    ) -> Iterator[tuple[RoomId, AbstractSet[UserId], AbstractSet[UserId]]]:
+        """Yield who left which room together, the newest first, with who stayed in it then.
 
         That is to be looked at before the next one: the members of a large room are not copied.
         """
         inside: dict[RoomId, set[UserId]] = {}
-        for change in reversed(changes):
-            members = inside.get(change.room_id)
+        for entry in reversed([*entries_of(changes)]):
+            members = inside.get(entry.room_id)
             if members is None:
-                members = inside[change.room_id] = {*self.rooms.members(change.room_id)}
-            members.discard(change.user_id)
-            if not change.joined:
-                yield change, members
-                members.add(change.user_id)
+                members = inside[entry.room_id] = {*self.rooms.members(entry.room_id)}
+            if isinstance(entry, Left):
+                leavers = frozenset(entry.user_ids)
+                members -= leavers
+                yield entry.room_id, leavers, members
+                members |= leavers
+            else:
+                members.discard(entry.user_id)
 
 
 def _new(changes: Iterable[MembershipChange]) -> Iterator[MembershipChange]:

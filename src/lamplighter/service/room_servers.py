@@ -60,15 +60,15 @@ class RoomServers:
             self._viewers |= viewers
             self._users |= users
 
-    def left(self, room_id: RoomId, leaver: UserId) -> None:
-        """Take in that a user has left a room: a server without a user there is sent no more."""
-        servers, server = self.rooms.servers(room_id), server_of(leaver)
-        if server == self.server_name:
-            for other in servers:
-                if other != server:
-                    self._part({leaver}, other)
-        elif server not in servers:
-            self._part({*servers.get(self.server_name, ())}, server)
+    def left(self, room_id: RoomId, leavers: AbstractSet[UserId]) -> None:
+        """Take in that users have left a room: a server without a user there is sent no more."""
+        servers = self.rooms.servers(room_id)
+        were_here = {it for it in leavers if server_of(it) == self.server_name}
+        gone = {server_of(it) for it in leavers} - servers.keys() - {self.server_name}
+        for server in gone:
+            self._part(were_here.union(servers.get(self.server_name, ())), server)
+        for server in servers.keys() - {self.server_name} if were_here else ():
+            self._part(were_here, server)
 
     def met(self, room_id: RoomId) -> None:
         """Take in that a room has begun to count: its servers are new to some of our users."""

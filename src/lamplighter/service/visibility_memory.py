@@ -123,8 +123,8 @@ class VisibilityMemory:
         self.epoch = StreamEpoch(epoch.decode())
         for viewer, text in saved.items():
             content = _CONTENT.decode(text)
-            for user_id, position in content.ended.items():
-                self._endings.put(viewer, user_id, position)
+            if content.ended:
+                self._endings.put(viewer, content.ended)
             if content.named or content.all_users:
                 self._named[viewer] = len(content.named)
                 self._interests.restore(viewer, _interest(content))
