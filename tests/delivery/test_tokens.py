@@ -28,22 +28,23 @@ def test_reading_what_was_written(rooms: str, position: StreamPosition) -> None:
 
 def test_a_token_of_a_node() -> None:
     """The token of a node names the node where its position is the node's own, and an earlier
-    position for the others where the node has something to tell: each node reads what it may.
+    position for the others where the node has something to tell: each node reads what it may. The
+    others learn as well up to where something was told.
     """
     epoch, record = StreamEpoch("d642dfa0"), StreamPosition(POSITION - 7)
     here, other = Tokens(epoch, "1f"), Tokens(epoch, "20")
     earlier = StreamPosition(record - 1)
     before = StreamPosition(record - RECORD)
-    for told_until, text, elsewhere in (
-        (record, "s17~1704067200000-0-d642dfa0", record),
-        (POSITION, "s17~1704067200000-7-1f-d642dfa0", record),
-        (earlier, "s17~1704067200000-7-1f-1704067199999-983040-d642dfa0", before),
+    for told_until, text, elsewhere, seen in (
+        (record, "s17~1704067200000-0-d642dfa0", record, None),
+        (POSITION, "s17~1704067200000-7-1f-d642dfa0", record, None),
+        (earlier, "s17~1704067200000-7-1f-1704067199999-983040-d642dfa0", before, record),
     ):
         position = record if told_until == record else POSITION
         assert here.write("s17", position, told_until) == text
         assert here.read(text) == SinceToken("s17", position)
-        assert other.read(text) == SinceToken("s17", elsewhere)
-    assert other.read("s17~1704067200000-7-1f-x-d642dfa0") == SinceToken("s17", None)
+        assert other.read(text) == SinceToken("s17", elsewhere, seen)
+    assert other.read("s17~1704067200000-7-1f-x-d642dfa0") == SinceToken("s17", None, record)
 
 
 @given(st.text(), positions, st.from_regex(r"[0-9a-f]{8}", fullmatch=True))

@@ -34,8 +34,8 @@ from lamplighter.web.client.long_poll import News, SyncQuestion
 from tests.cluster.memory_log import Way as LogWay
 from tests.models.cluster import Design
 from tests.models.worlds import USERS, Value
+from tests.scenarios.cluster_machines import MachineClock
 from tests.scenarios.cluster_people import Door
-from tests.scenarios.cluster_world import MachineClock
 from tests.service.nodes import Cluster, Node
 from tests.service.parts import HERE, PHONE
 

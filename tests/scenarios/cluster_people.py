@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from lamplighter.clock import Clock, Timestamp, sleep, within
 from lamplighter.delivery.timeouts import Timeouts
 from lamplighter.delivery.tokens import Tokens
-from lamplighter.errors import ClusterUnavailable, UnknownToken
+from lamplighter.errors import ClusterUnavailable, ShuttingDown, UnknownToken
 from lamplighter.ids import DeviceId, StreamEpoch, StreamPosition, UserId
 from lamplighter.ports import Json, PendingRooms, Requester, RequestHead, RoomsAnswer, SyncRequest
 from lamplighter.service.background import Background
@@ -179,7 +179,7 @@ class Person:
             try:
                 await self._ask(self._world.door(self._random, is_retry=is_retry))
                 is_retry = False
-            except (ClusterUnavailable, ConnectionError, TimeoutError):
+            except (ClusterUnavailable, ShuttingDown, ConnectionError, TimeoutError):
                 is_retry = True
                 await sleep(self._world.clock, timedelta(seconds=self._random.uniform(0.2, 1.5)))
             except UnknownToken:

@@ -5,7 +5,7 @@ a status whose request has failed may count or not, until a later one is acknowl
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,10 +14,9 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from lamplighter.clock import Clock, Timer, Timestamp, after
+from lamplighter.clock import Clock, Timestamp, after
 from lamplighter.cluster.entries import HomeserverNews
 from lamplighter.cluster.positions import at_time, instant_of, record_of
-from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import ClusterUnavailable, LamplighterError
 from lamplighter.ids import DeviceId, RoomId, StreamPosition, UserId
 from lamplighter.ports import MembershipChange, Requester
@@ -26,6 +25,7 @@ from lamplighter.routing.interest import SharedRooms
 from lamplighter.service.witness import Published
 from lamplighter.web.client.long_poll import News
 from tests.cluster.memory_log import Way
+from tests.scenarios.cluster_machines import MachineClock, load_a_module
 from tests.scenarios.cluster_people import Door, Person
 from tests.service.nodes import Cluster, Node
 
@@ -45,65 +45,6 @@ _UNTOLD: Final = timedelta(seconds=1)
 #: What happens, one after the other: the name of a method, and what it is given; or "passes" and so
 #: many seconds, "want", "server" and how everybody reaches the log.
 Story: TypeAlias = Sequence[tuple[Any, ...]]
-
-
-class MachineClock:
-    """The clock of one machine: it may be wrong, and its processes may stand still."""
-
-    def __init__(self, clock: FakeClock, wrong_by: int) -> None:
-        self._clock, self._wrong_by = clock, wrong_by
-        self._stopped_at: Timestamp | None = None
-        self._due: list[Callable[[], None]] = []
-
-    def now(self) -> Timestamp:
-        now = self._clock.now() if self._stopped_at is None else self._stopped_at
-        return Timestamp(now + self._wrong_by)
-
-    def call_at(self, when: Timestamp, callback: Callable[[], None]) -> Timer:
-        timer = _MachineTimer(self, callback)
-        timer.begin(self._clock, Timestamp(when - self._wrong_by))
-        return timer
-
-    def stop(self) -> None:
-        """Let no timer come."""
-        self._stopped_at = self._clock.now()
-
-    def tell_time(self) -> None:
-        """Tell the time again; the timers that were due come with `go_on`."""
-        self._stopped_at = None
-
-    def go_on(self) -> None:
-        """Let all timers come that were due."""
-        self.tell_time()
-        due, self._due = self._due, []
-        for callback in due:
-            callback()
-
-    def come(self, callback: Callable[[], None]) -> None:
-        """Call *callback*, now or once processes go on."""
-        if self._stopped_at is None:
-            callback()
-        else:
-            self._due.append(callback)
-
-
-class _MachineTimer:
-    def __init__(self, machine: MachineClock, callback: Callable[[], None]) -> None:
-        self._machine, self._callback = machine, callback
-        self._is_cancelled = False
-        self._timer: Timer | None = None
-
-    def begin(self, clock: FakeClock, when: Timestamp) -> None:
-        self._timer = clock.call_at(when, lambda: self._machine.come(self._call))
-
-    def cancel(self) -> None:
-        self._is_cancelled = True
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _call(self) -> None:
-        if not self._is_cancelled:
-            self._callback()
 
 
 class Write(msgspec.Struct, frozen=True):
@@ -139,8 +80,10 @@ class _Hearing:
 class RandomCluster(Cluster):
     """A cluster with a homeserver, clients, faults and an oracle."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *thinks: timedelta) -> None:
+        """Each node has a module that shows nobody, and each time *thinks* so long, if any."""
         super().__init__(*PEOPLE)
+        self._thinks = thinks
         self._random = Random(seed)
         self.doors: dict[str, Door] = {}
         self._machines: dict[str, MachineClock] = {}
@@ -233,6 +176,9 @@ class RandomCluster(Cluster):
         while name not in self.nodes:
             with suppress(ClusterUnavailable):
                 node = await self.start(name)
+                if self._thinks:
+                    random = Random(self._random.random())
+                    load_a_module(node, self._machines[name], random, self._thinks)
                 self.doors[name] = Door(name, node)
                 node.core.witnesses.observe(lambda it: self._published(name, it))
         del self._starting[name]

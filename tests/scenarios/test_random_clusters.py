@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -62,6 +63,23 @@ def test_everybody_ends_up_with_the_truth(seed: int, story: Story) -> None:
     with capture_logs() as logs:
         assert asyncio.run(play(lambda: RandomCluster(seed), story)) == []
     assert [log for log in logs if log.get("exc_info")] == []
+
+
+THINKS = [timedelta(milliseconds=ms) for ms in (0, 0, 250, 500, 1_000, 2_000)]
+
+
+@pytest.mark.timeout(900)  # many clusters, and their shrinking if one is wrong
+@given(seed=st.integers(0, 1000), story=st.lists(steps, max_size=25))
+def test_modules_that_think(seed: int, story: Story) -> None:
+    """The same is true where a module is asked, and thinks: nobody is shown who leaves, or goes
+    offline, meanwhile; and a client that goes from one node to another is told no older state.
+    """
+    with capture_logs() as logs:
+        assert asyncio.run(play(lambda: RandomCluster(seed, *THINKS), story)) == []
+    failures = [log for log in logs if log.get("exc_info")]
+    assert [
+        log for log in failures if log["event"] != "module failed"
+    ] == []  # cancelled at the end
 
 
 def _the_log_is_lost_after_a_leave() -> Story:

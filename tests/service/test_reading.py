@@ -34,3 +34,28 @@ async def test_a_token_of_another_node(cluster: Cluster, comes: str) -> None:
     else:
         await cluster.passes(4)
         assert isinstance(reading.exception(), ClusterUnavailable)
+
+
+async def test_a_token_that_names_an_earlier_position_for_others(cluster: Cluster) -> None:
+    """A node that is behind what the client has seen at another node waits as well where the token
+    names an earlier position for it: it tells the newest state again, and no older one.
+    """
+    owner = cluster.owner_of(BOB)
+    [behind] = [it for it in cluster.nodes.values() if it is not owner]
+    behind.core.feed.open(ALICE)
+    before = behind.core.feed.position
+    owner.set(BOB, "old")
+    await cluster.passes(0)
+    behind.log.way = Way.SILENT
+    owner.set(BOB, "new")
+    await cluster.passes(0)
+    old = behind.core.reader.news_at_once(ALICE, before)
+    assert [it.state.status_msg for it in old or ()] == ["old"]
+    seen = owner.core.feed.position
+    assert behind.core.reader.news_at_once(ALICE, before, seen) is None
+    reading = asyncio.ensure_future(behind.core.reader.read_since(ALICE, before))
+    await cluster.passes(0.5)
+    assert not reading.done()
+    behind.log.way = Way.OPEN
+    await cluster.passes(1)
+    assert [it.state.status_msg for it in reading.result().updates] == ["new"]

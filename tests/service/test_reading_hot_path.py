@@ -106,10 +106,10 @@ def counted_looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[UserId]]:
     original = PresenceReader.news_at_once
 
     def counting(
-        service: PresenceReader, viewer: UserId, position: StreamPosition | None
+        service: PresenceReader, viewer: UserId, *position: StreamPosition | None
     ) -> Sequence[Update] | None:
         looks[viewer] += 1
-        return original(service, viewer, position)
+        return original(service, viewer, *position)
 
     with monkeypatch.context() as patch:
         patch.setattr(PresenceReader, "news_at_once", counting)

@@ -8,7 +8,8 @@ In a cluster, the low bits of a position may be of one node alone (`cluster/posi
 token names the node. Any other node reads the position of the entry before it. If the node has
 still to tell something that happened earlier (`unsettled.py`), the token names an earlier position
 for the others: `<rooms part>~<ms>-<seq>-<node>-<ms>-<seq>-<epoch>`. So a client that goes from one
-node to another may be told something twice, and misses nothing.
+node to another may be told something twice, and misses nothing. The other node waits until it has
+reached the later position: otherwise it could tell the client an older state than the last one.
 
 No token is an error; one that cannot be used is answered with everything the viewer may see
 (`GET /sync`, <https://spec.matrix.org/latest/client-server-api/#syncing>).
@@ -16,7 +17,7 @@ No token is an error; one that cannot be used is answered with everything the vi
 
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lamplighter.cluster.positions import BEGINNING, format_position, parse_position, record_of
@@ -36,6 +37,8 @@ class SinceToken:
 
     rooms: str | None
     presence: StreamPosition | None
+    #: Another node has told some of what happened after `presence`, up to here; None: nothing.
+    seen: StreamPosition | None = None
 
 
 class Tokens:
@@ -71,9 +74,11 @@ class Tokens:
         if not names_node or known is None:
             return SinceToken(rooms, known)
         node, is_earlier, elsewhere = others.partition("-")
-        if node != self._node:
-            known = parse_position(elsewhere) if is_earlier else record_of(known)
-        return SinceToken(rooms, known)
+        if node == self._node:
+            return SinceToken(rooms, known)
+        if is_earlier:
+            return SinceToken(rooms, parse_position(elsewhere), record_of(known))
+        return SinceToken(rooms, record_of(known))
 
 
 class UpstreamTokens(Tokens):
@@ -96,7 +101,7 @@ class UpstreamTokens(Tokens):
         if not rooms or _OURS.fullmatch(presence) is None:
             # Without presence, a client has such a token because it was told that all are offline.
             return SinceToken(text, None if self._presence_is_on else BEGINNING)
-        return SinceToken(rooms, super().read(text).presence)
+        return replace(super().read(text), rooms=rooms)
 
 
 def epoch_of_name(server_name: ServerName) -> StreamEpoch:

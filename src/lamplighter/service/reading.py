@@ -114,16 +114,18 @@ class PresenceReader:
         return await self.views.read(viewer, since(position))
 
     def news_at_once(
-        self, viewer: UserId, position: StreamPosition | None
+        self, viewer: UserId, position: StreamPosition | None, seen: StreamPosition | None = None
     ) -> Sequence[Update] | None:
         """Return the updates that `read_since` would; None where it would wait, or compute much.
 
         Nearly every poll calls this, so it takes no task and no cycle of the loop. What it
-        returns leads to `position`.
+        returns leads to `position`. It would wait for what the client has *seen* at another node.
         """
         if self.switched_off is not None:
             return () if position == BEGINNING else None
         if position is None or position > self.feed.position or position in self.unsure:
+            return None
+        if seen is not None and seen > self.feed.position:
             return None
         known = self.feed.viewers.get(viewer)
         if known is None or position < known.outbox.since:

@@ -210,8 +210,8 @@ class _Request(WaitingPoll):
         question, reader = self._question, self._parts.core.reader
         updates = None
         if question.since is not None and not question.request.full_state:
-            position = question.since.presence
-            updates = reader.news_at_once(self._requester.user_id, position)
+            since = question.since
+            updates = reader.news_at_once(self._requester.user_id, since.presence, since.seen)
         if updates is None or (not question.request.timeout and reader.asks_first):
             self._wait_for(self._news_read(rooms, token))
         elif updates or rooms is not None or self.is_over or not question.request.timeout:
