@@ -87,6 +87,8 @@ class RandomCluster(Cluster):
         self._random = Random(seed)
         self.doors: dict[str, Door] = {}
         self._machines: dict[str, MachineClock] = {}
+        #: The nodes that were killed: Python would end what they do if nobody held them.
+        self._killed: list[Node] = []
         #: The nodes that are being stopped: they hear, and answer, until they have ended.
         self._leaving: dict[str, Node] = {}
         self._starting: dict[str, asyncio.Task[None]] = {}
@@ -187,6 +189,7 @@ class RandomCluster(Cluster):
         """Let a node vanish, as if killed at once."""
         if name in self.doors:
             self._machines[name].stop()
+            self._killed.append(self.nodes[name])
             super().kill(name)
             self.doors.pop(name).die()
 
