@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.turns import turns_until_idle
-from lamplighter.service.background import Background, InTurn
+from lamplighter.service.background import Background, Burst, InTurn
 
 
 async def test_work_that_fails_now_and_then() -> None:
@@ -93,3 +93,13 @@ async def test_work_in_turn_begins_again() -> None:
 
 async def _forever() -> None:
     await asyncio.Event().wait()
+
+
+async def test_a_burst() -> None:
+    """What comes in one cycle of the event loop is spread over the next ones; a cycle later the
+    burst is over. What is more than one cycle takes is not divided.
+    """
+    burst = Burst(10)
+    assert [burst.cycles(amount) for amount in (4, 0, 6, 1, 25, 4)] == [0, 0, 0, 1, 3, 3]
+    await turns_until_idle()
+    assert burst.cycles(10) == 0

@@ -9,7 +9,7 @@ import structlog
 
 from lamplighter.clock import Clock, Timer, after
 
-__all__ = ["Background", "InTurn"]
+__all__ = ["Background", "Burst", "InTurn"]
 
 _log = structlog.get_logger(__name__)
 
@@ -80,6 +80,29 @@ class InTurn:
                 await self._waiting.popleft()()
         finally:
             self._running -= 1
+
+
+class Burst:
+    """Work that comes in one cycle of the event loop, and is spread over the next ones.
+
+    Example, with at most 10,000: of 50 joins that come at once, with 2,000 users to tell each, five
+    are told of now, five in the next cycle, and so on.
+    """
+
+    def __init__(self, most: int) -> None:
+        """Do so much in one cycle."""
+        self._most = most
+        self._come = 0
+
+    def cycles(self, amount: int) -> int:
+        """Return in how many cycles from now so much more is to be done: 0 is this one."""
+        if self._come == 0:
+            asyncio.get_running_loop().call_soon(self._end)
+        self._come += amount
+        return max(0, self._come - 1) // self._most
+
+    def _end(self) -> None:
+        self._come = 0
 
 
 def _log_failure(task: "asyncio.Task[None]") -> None:

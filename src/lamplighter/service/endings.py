@@ -36,7 +36,7 @@ from lamplighter.routing.counting import FormerRooms
 from lamplighter.routing.plan import Planner
 from lamplighter.routing.router import ModuleRouter
 from lamplighter.routing.visibility import ModuleInterests
-from lamplighter.service.background import Background
+from lamplighter.service.background import Background, Burst
 from lamplighter.service.deliverer import Deliverer
 from lamplighter.service.roster import Roster
 
@@ -65,8 +65,8 @@ class VisibilityEnds:
     unsettled: Unsettled
     #: The users whom modules that were replaced have shown to somebody in an altered state.
     _once_altered: set[UserId] = field(init=False, default_factory=set)
-    #: How many pairs were looked at in this cycle of the event loop.
-    _looked_at: int = field(init=False, default=0)
+    #: The pairs that were looked at in this cycle of the event loop.
+    _burst: Burst = field(init=False, default_factory=lambda: Burst(_PAIRS_AT_ONCE))
     #: The work that is put off is done one after the other.
     _put_off: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
     #: By viewer, whose ends the other nodes may not have heard of: their entries are lost.
@@ -78,18 +78,11 @@ class VisibilityEnds:
         viewers = frozenset(it for it in viewers if server_of(it) == self.server_name)
         users = frozenset(filter(self.roster.knows, users))
         since = self.feed.position
-        if self.router.modules or not self._is_little(len(viewers) * len(users)):
+        if self.router.modules or self._burst.cycles(len(viewers) * len(users)):
             work = self.background.run(self.look(viewers, users, since))
             self.unsettled.until_done(work, viewers, since)
         else:
             self._end(viewers, users, {}, since)
-
-    def _is_little(self, pairs: int) -> bool:
-        """Tell whether so many more pairs can be looked at in this cycle of the event loop."""
-        if self._looked_at == 0:
-            asyncio.get_running_loop().call_soon(setattr, self, "_looked_at", 0)
-        self._looked_at += pairs
-        return self._looked_at <= _PAIRS_AT_ONCE
 
     async def look(
         self, viewers: AbstractSet[UserId], users: AbstractSet[UserId], since: StreamPosition
