@@ -7,7 +7,8 @@
     ├── ModuleError                 a module's: it cannot be loaded, or misuses its API
     ├── RecordUnreadable            the operator's: the file is no record of decisions
     ├── StorageUnavailable          the machine's: the disk is full or read-only
-    │   └── DatabaseInUse           another server uses the database
+    │   ├── DatabaseInUse           another server uses the database
+    │   └── DatabaseRefused         the operator's: it is not there, or is not for this user
     ├── ClusterUnavailable          the cluster's: this node cannot answer now, another may
     │   ├── LogUnreachable          the log of the cluster does not answer
     │   ├── LeaseLost               this node may not write any more
@@ -52,6 +53,7 @@ __all__ = [
     "ClusterUnavailable",
     "ConfigError",
     "DatabaseInUse",
+    "DatabaseRefused",
     "FederationError",
     "Forbidden",
     "GuestForbidden",
@@ -131,6 +133,10 @@ class StorageUnavailable(LamplighterError):
 
 class DatabaseInUse(StorageUnavailable):
     """Another process uses the PostgreSQL database, where only one may."""
+
+
+class DatabaseRefused(StorageUnavailable):
+    """PostgreSQL has no such database, or refuses the user: another `database` is needed."""
 
 
 class ClusterUnavailable(LamplighterError):

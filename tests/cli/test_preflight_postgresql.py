@@ -10,7 +10,7 @@ from lamplighter.cli.running import mark_as_running
 from lamplighter.cli.serve import serve
 from lamplighter.config import load_config
 from lamplighter.database.postgresql import open_url
-from lamplighter.errors import ConfigError
+from lamplighter.errors import ConfigError, LamplighterError, StorageUnavailable
 from tests.database.rooms import add_room
 from tests.interop.processes import reserved_port
 from tests.postgresql import PostgresServer
@@ -29,12 +29,13 @@ def written(folder: Path, url: str) -> Path:
     return path
 
 
-def refusal(path: Path) -> str:
+def refusal(path: Path, kind: type[LamplighterError] = ConfigError) -> str:
     """Return what both commands say."""
     said = set()
     for command in (lambda it: list(check_config(it)), serve):
-        with pytest.raises(ConfigError) as caught:
+        with pytest.raises(kind) as caught:
             command(path)
+        assert type(caught.value) is kind
         said.add(str(caught.value))
     assert len(said) == 1
     return said.pop()
@@ -53,7 +54,9 @@ def test_a_good_one(tmp_path: Path, postgres: PostgresServer) -> None:
 
 @pytest.mark.processes
 def test_a_database_in_use(tmp_path: Path, postgres_url: str) -> None:
-    """A database that a server elsewhere uses is refused; that of the server here is not."""
+    """A database that a server elsewhere uses is refused, until that server has ended; that of the
+    server here is not.
+    """
     path = written(tmp_path, postgres_url)
     config = load_config(path)
     config.data_dir.mkdir()
@@ -62,7 +65,7 @@ def test_a_database_in_use(tmp_path: Path, postgres_url: str) -> None:
         database = open_url(postgres_url)
         await add_room(database, "!a")
         try:
-            said = await asyncio.to_thread(refusal, path)
+            said = await asyncio.to_thread(refusal, path, StorageUnavailable)
             with mark_as_running(config):
                 assert len(await asyncio.to_thread(lambda: list(check_config(path)))) == 2
         finally:
@@ -129,3 +132,31 @@ def test_a_wrong_password(tmp_path: Path, postgres: PostgresServer) -> None:
     assert "database: secretive@" in said
     assert "refuses the user or the password" in said
     assert "hunter2" not in said
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("url", "trouble"),
+    [
+        ("postgresql://admin@/x?host=/nowhere", "The connection to PostgreSQL has failed"),
+        ("postgresql://admin@127.0.0.1:1/x", "The connection to PostgreSQL has failed"),
+        ("BUSY", "PostgreSQL has too many connections already"),
+    ],
+)
+def test_a_database_that_does_not_answer_now(
+    tmp_path: Path, postgres: PostgresServer, postgres_url: str, url: str, trouble: str
+) -> None:
+    """Where another start may help, the error is of another kind: systemd tries again."""
+    postgres.tell(postgres_url, "CREATE ROLE busy LOGIN CONNECTION LIMIT 0")
+    url = url.replace("BUSY", postgres_url.replace("admin@", "busy@"))
+    said = refusal(written(tmp_path, url), StorageUnavailable)
+    assert said.startswith("database: ")
+    assert trouble in said
+    postgres.tell(postgres_url, "DROP ROLE busy")
+
+
+@pytest.mark.processes
+def test_a_database_that_is_not_there(tmp_path: Path, postgres: PostgresServer) -> None:
+    """A database that nobody has made is refused."""
+    said = refusal(written(tmp_path, postgres.url("nothing")))
+    assert "There is no such database in PostgreSQL" in said

@@ -88,6 +88,24 @@ def test_what_cannot_be_used_is_not_tried_again(tmp_path: Path) -> None:
     assert "presense" in done.stderr
 
 
+def test_what_comes_later_is_awaited(tmp_path: Path) -> None:
+    """Systemd restarts a server whose PostgreSQL does not answer yet, however long that takes."""
+    config = tmp_path / "lamplighter.yaml"
+    config.write_text(
+        f"server_name: example.org\ndata_dir: {tmp_path}\n"
+        f"database: postgresql://lamplighter@/lamplighter?host={tmp_path}\n"
+    )
+    command = [sys.executable, "-m", "lamplighter", "serve", "-c", str(config)]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert "The connection to PostgreSQL has failed" in done.stderr
+    assert done.returncode == 1
+    assert _service()["Restart"] == "on-failure"
+    for unit in ("lamplighter.service", "nodes/lamplighter@.service"):
+        assert "\nStartLimitIntervalSec=0\n" in (DEPLOY / unit).read_text(encoding="utf-8")
+
+
 def _service() -> configparser.SectionProxy:
     parser = configparser.ConfigParser(strict=False, interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign] # keys as they are written

@@ -1,6 +1,8 @@
 """Threads that work, and threads that wait."""
 
 import asyncio
+import gc
+import inspect
 import queue
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -99,3 +101,34 @@ def test_what_is_left() -> None:
     assert threads_at_work(left) == []
     end.set()
     future.result()
+
+
+@pytest.mark.timeout(60)
+def test_no_garbage_is_collected_meanwhile() -> None:
+    """No garbage is collected while Python looks at the threads: it could stand still for ever.
+    Afterwards it is collected as before.
+    """
+    inside: list[bool] = []
+
+    def begun(phase: str, _facts: dict[str, int]) -> None:
+        if phase == "start":
+            here = inspect.currentframe()
+            assert here is not None
+            assert here.f_back is not None
+            inside.append(here.f_back.f_code.co_name == "_frames_of_threads")
+
+    thresholds, end = gc.get_threshold(), threading.Event()
+    others = [threading.Thread(target=end.wait) for _ in range(20)]
+    for thread in others:
+        thread.start()
+    gc.callbacks.append(begun)
+    gc.set_threshold(1, 1, 1)
+    try:
+        threads_at_work()
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks.remove(begun)
+        end.set()
+    assert gc.isenabled()
+    assert inside
+    assert not any(inside)

@@ -23,7 +23,8 @@ def check_config(path: Path) -> Iterator[str]:
     """Return lines about what is good; raise what `serve` would raise for the first fault.
 
     Modules are loaded into a server in memory that never starts: their constructors run, their
-    background work does not. Raises `ConfigError`, `ModuleError`.
+    background work does not. Raises `ConfigError`, `ModuleError`, and what `check_surroundings`
+    raises.
     """
     set_up_logs("critical")  # the lines say what the log would say of modules
     config = load_config(path)

@@ -16,7 +16,7 @@ from lamplighter.cluster.condition import BEHIND, ClusterCondition, ClusterWatch
 from lamplighter.cluster.log import PARTITIONS, Log
 from lamplighter.cluster.positions import BEGINNING
 from lamplighter.config import load_config
-from lamplighter.errors import ClusterUnavailable, ConfigError
+from lamplighter.errors import ClusterUnavailable, ConfigError, StorageUnavailable
 
 __all__ = ["condition_of", "look_at_cluster", "status_json", "status_lines"]
 
@@ -48,7 +48,7 @@ def look_at_cluster(path: Path) -> ClusterCondition:
     condition = asyncio.run(look())
     try:
         check_database(config)
-    except ConfigError as error:
+    except (ConfigError, StorageUnavailable) as error:
         return replace(condition, problems=[*condition.problems, str(error)])
     return condition
 

@@ -23,7 +23,13 @@ from lamplighter.database.adapter import Sharing
 from lamplighter.database.engine import Database
 from lamplighter.database.identity import KnownKeys, known_keys
 from lamplighter.database.migrate import check_file, check_server, look_into
-from lamplighter.errors import ClusterUnavailable, ConfigError, LogLost, StorageUnavailable
+from lamplighter.errors import (
+    ClusterUnavailable,
+    ConfigError,
+    DatabaseRefused,
+    LogLost,
+    StorageUnavailable,
+)
 from lamplighter.federation.transport import tls_context
 from lamplighter.modules.storage import ModulePlace
 from lamplighter.web.listener import Certificate, certificate_context, listening_socket
@@ -34,7 +40,8 @@ __all__ = ["CHECKS", "check_database", "check_surroundings", "keys_in_database"]
 def check_surroundings(config: Config) -> None:
     """Raise `ConfigError` for the first problem that keeps a server from starting.
 
-    Raises `ClusterUnavailable` for a log that cannot be reached now.
+    Raises `StorageUnavailable` for a database, and `ClusterUnavailable` for a log, that does not
+    answer now.
     """
     for check in CHECKS:
         check(config)
@@ -47,7 +54,10 @@ def _data_dir(config: Config) -> None:
 
 
 def check_database(config: Config) -> None:
-    """Raise `ConfigError` if a server could not use its database, which is only read."""
+    """Raise `ConfigError` if a server could not use its database, which is only read.
+
+    Raises `StorageUnavailable` if it does not answer now.
+    """
     if config.database is None:
         check_file(config.data_dir / "lamplighter.db", config.server_name)
     else:
@@ -63,12 +73,16 @@ async def _check_postgresql(config: Config, url: DatabaseUrl) -> None:
 
 @asynccontextmanager
 async def _open(url: DatabaseUrl, sharing: Sharing = Sharing.BESIDE) -> AsyncIterator[Database]:
-    """Give a PostgreSQL database; raise `ConfigError` where it does not answer."""
+    """Give a PostgreSQL database; raise `ConfigError` where it refuses this server.
+
+    Where it does not answer now, that is `StorageUnavailable`: another start may help.
+    """
     database = open_postgresql(url, sharing)
     try:
         yield database
     except StorageUnavailable as error:
-        raise ConfigError(f"database: {url.shown}: {error}") from None
+        kind = ConfigError if isinstance(error, DatabaseRefused) else StorageUnavailable
+        raise kind(f"database: {url.shown}: {error}") from None
     finally:
         await database.close()
 
@@ -76,7 +90,7 @@ async def _open(url: DatabaseUrl, sharing: Sharing = Sharing.BESIDE) -> AsyncIte
 def keys_in_database(config: Config) -> KnownKeys:
     """Return what the database, which is only read, says of the keys of this server.
 
-    Raises `ConfigError` where it cannot be read.
+    Raises `ConfigError` where it cannot be read, and `StorageUnavailable` where it does not answer.
     """
     look = partial(known_keys, name=config.server_name)
 

@@ -36,7 +36,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from lamplighter.database.adapter import PresenceRow, Sharing, Statement, presence_upsert
 from lamplighter.database.driver import DriverConnection
 from lamplighter.database.engine import Database
-from lamplighter.errors import DatabaseInUse, StorageUnavailable
+from lamplighter.errors import DatabaseInUse, DatabaseRefused, StorageUnavailable
 
 __all__ = ["THE_SERVER", "PostgresqlAdapter", "PostgresqlTimeouts", "open_url"]
 
@@ -65,6 +65,9 @@ _TROUBLE: Final = {
     "XX001": "The database is damaged",
     "XX002": "The database is damaged",
 }
+
+#: Of these only another configuration helps, or another act of the operator.
+_REFUSALS: Final = frozenset({"28000", "28P01", "3D000", "42501"})
 
 #: Its parameters are the columns of the rows.
 _SAVE: Final = presence_upsert("""
@@ -217,7 +220,7 @@ class PostgresqlAdapter:
     def _is_outage(self, error: Exception) -> bool:
         """Tell whether *error* says that nothing at all is answered over a connection."""
         if isinstance(error, StorageUnavailable):
-            return isinstance(error, _Unreachable | DatabaseInUse)
+            return isinstance(error, _Unreachable | DatabaseInUse | DatabaseRefused)
         code = getattr(getattr(error, "orig", error), "sqlstate", None)
         if code is None:
             return self.trouble_of(error) is not None
@@ -262,7 +265,10 @@ class PostgresqlAdapter:
                 },
             )
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise _Unreachable(self.trouble_of(error) or str(error)) from None
+            trouble = self.trouble_of(error) or str(error)
+            if getattr(error, "sqlstate", None) in _REFUSALS:
+                raise DatabaseRefused(trouble) from None
+            raise _Unreachable(trouble) from None
 
 
 def open_url(

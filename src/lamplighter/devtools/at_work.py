@@ -6,9 +6,10 @@ time has passed. For example, `defer_to_thread(queue.get)` waits until the event
 into the queue, which it may do an hour later.
 """
 
+import gc
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from types import FrameType
@@ -32,7 +33,7 @@ def threads_at_work(left: Collection[ThreadWork] = ()) -> list[ThreadWork]:
     Work does not proceed if its thread waits for another thread, or if all threads that could begin
     it wait.
     """
-    frames = sys._current_frames()  # noqa: SLF001 - Python has no other way to see a thread
+    frames = _frames_of_threads()
     works = work_under_way()
     waiting = {it for it in works if it.thread is not None and _waits(frames.get(it.thread))}
     return [
@@ -40,6 +41,21 @@ def threads_at_work(left: Collection[ThreadWork] = ()) -> list[ThreadWork]:
         for it in works
         if it not in left and it not in waiting and not _is_behind(it, [*waiting, *left])
     ]
+
+
+def _frames_of_threads() -> Mapping[int, FrameType]:
+    """Return what each thread does at this moment.
+
+    Before Python 3.12 the process may stand still for ever if garbage is collected meanwhile: an
+    object that is deleted may need the lock that Python holds (python/cpython#106883).
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames()  # noqa: SLF001 - Python has no other way to see a thread
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 @contextmanager
