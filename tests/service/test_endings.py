@@ -109,6 +109,16 @@ async def test_a_module_sends_the_user(parts: Parts) -> None:
     assert (parts.ends.of(ALICE, START), parts.ends.of(CHARLIE, START)) == (set(), {BOB})
 
 
+async def bob_goes_offline(parts: Parts, thinking: Thinking) -> None:
+    """Let bob go offline while a module thinks about what bob has ended, and answer then."""
+    await turns()
+    parts.publisher.publish(parts.goes_offline(BOB))
+    await turns()
+    for _ in range(2):
+        thinking.answer({})
+    await turns(20)
+
+
 async def test_a_user_goes_offline_after_a_leave(parts: Parts) -> None:
     """A viewer is told of the end as well where the user goes offline while the modules think: the
     viewer, who does not see the user any more, is not told that.
@@ -116,12 +126,7 @@ async def test_a_user_goes_offline_after_a_leave(parts: Parts) -> None:
     parts.module(thinking := Thinking())
     heard = parts.feed.position
     leave(parts)
-    await turns()
-    parts.publisher.publish(parts.goes_offline(BOB))
-    await turns()
-    for _ in range(2):
-        thinking.answer({})
-    await turns(20)
+    await bob_goes_offline(parts, thinking)
     assert [told_of(it) for it in parts.feed.open(ALICE).after(heard)] == [END]
 
 
@@ -131,12 +136,7 @@ async def test_a_user_goes_offline_after_modules_named_them(parts: Parts) -> Non
     parts.rooms.left(HALL, BOB)
     heard = parts.feed.position
     ending = asyncio.ensure_future(parts.ends.shown_no_more(ALICE, {BOB}, is_stale=False))
-    await turns()
-    parts.publisher.publish(parts.goes_offline(BOB))
-    await turns()
-    for _ in range(2):
-        thinking.answer({})
-    await turns(20)
+    await bob_goes_offline(parts, thinking)
     assert [told_of(it) for it in parts.feed.open(ALICE).after(heard)] == [END]
     await ending
 
