@@ -13,7 +13,7 @@ from lamplighter.cli.preflight import CHECKS
 from lamplighter.cli.running import find_running_server, mark_as_running
 from lamplighter.cli.serve import serve
 from lamplighter.config import load_config
-from lamplighter.errors import ClusterUnavailable, ConfigError, ModuleError
+from lamplighter.errors import ClusterUnavailable, ConfigError, ModuleError, StorageUnavailable
 from tests.interop.processes import reserved_port
 from tests.logs_as_before import logs_as_before as logs_as_before
 
@@ -100,7 +100,7 @@ BROKEN = {
 }
 
 
-REFUSALS = (ClusterUnavailable, ConfigError, ModuleError)
+REFUSALS = (ClusterUnavailable, ConfigError, ModuleError, StorageUnavailable)
 
 
 @pytest.fixture
