@@ -18,3 +18,8 @@ def state(
 ) -> UserPresenceState:
     """Return a state: online, and last active at the instant 1000."""
     return UserPresenceState(user_id, presence, active, 0, 0, status_msg, True)
+
+
+def crowd(count: int) -> list[UserId]:
+    """Return so many users of this server."""
+    return [UserId(f"@u{number}:demo") for number in range(count)]

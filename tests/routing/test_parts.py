@@ -7,11 +7,7 @@ from hypothesis import strategies as st
 
 from lamplighter.ids import UserId
 from lamplighter.routing.parts import MOST_ALONE, MOST_CALLS, MOST_SUSPECTS, Part, Parts, Suspects
-
-
-def people(count: int) -> list[UserId]:
-    """Return *count* users."""
-    return [UserId(f"@u{number}:demo") for number in range(count)]
+from tests.routing.people import crowd
 
 
 def asked(
@@ -32,7 +28,7 @@ def asked(
 
 def test_one_of_thousands() -> None:
     """One failing user among thousands costs the others nothing; 27 calls find the user, then 2."""
-    users, suspects = people(5_000), Suspects()
+    users, suspects = crowd(5_000), Suspects()
     bad = users[1234]
     first = asked(Parts(users, suspects), lambda part: bad in part, suspects)
     again = asked(Parts(users, suspects), lambda part: bad in part, suspects)
@@ -42,7 +38,7 @@ def test_one_of_thousands() -> None:
 
 def test_answered_again() -> None:
     """A user about whom the module has answered is no suspect any more."""
-    users, suspects = people(10), Suspects()
+    users, suspects = crowd(10), Suspects()
     asked(Parts(users, suspects), lambda part: users[3] in part, suspects)
     assert asked(Parts(users, suspects), lambda part: False, suspects) == (2, [])
     assert asked(Parts(users, suspects), lambda part: False, suspects) == (1, [])
@@ -50,7 +46,7 @@ def test_answered_again() -> None:
 
 def test_all_fail() -> None:
     """If the module fails for all users, the calls are bounded, and no user has an answer."""
-    users, suspects = people(5_000), Suspects()
+    users, suspects = crowd(5_000), Suspects()
     for _ in range(3):
         calls, lost = asked(Parts(users, suspects), lambda part: True, suspects)
         assert calls <= MOST_CALLS
@@ -59,7 +55,7 @@ def test_all_fail() -> None:
 
 def test_many_accounts_of_one_stranger() -> None:
     """If the module fails for many users, all others have answers after some questions."""
-    users, suspects = people(5_000), Suspects()
+    users, suspects = crowd(5_000), Suspects()
     bad = set(users[::25])
     for _ in range(40):
         calls, lost = asked(Parts(users, suspects), lambda part: not bad.isdisjoint(part), suspects)
@@ -69,7 +65,7 @@ def test_many_accounts_of_one_stranger() -> None:
 
 def test_suspects_are_bounded() -> None:
     """The last suspects are remembered, a bounded number; only some get a call of their own."""
-    users, suspects = people(MOST_SUSPECTS + 1), Suspects()
+    users, suspects = crowd(MOST_SUSPECTS + 1), Suspects()
     for user_id in users:
         suspects.failed((user_id,))
     assert [it in suspects for it in (users[0], users[1], users[-1])] == [False, True, True]
@@ -81,7 +77,7 @@ def test_suspects_are_bounded() -> None:
 @given(st.integers(1, 60), st.sets(st.integers(0, 59)), st.sets(st.integers(0, 59)))
 def test_who_is_left(count: int, bad: set[int], suspected: set[int]) -> None:
     """While calls are left, exactly the users for whom the module fails are without an answer."""
-    users, suspects = people(count), Suspects()
+    users, suspects = crowd(count), Suspects()
     for number in suspected:
         suspects.failed((UserId(f"@u{number}:demo"),))
     failing = {users[number] for number in bad if number < count}

@@ -8,7 +8,10 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-__all__ = ["counted_calls", "counted_functions", "counted_tasks"]
+from lamplighter.service.background import Background
+from tests.routing.callbacks import turns
+
+__all__ = ["counted_calls", "counted_functions", "counted_tasks", "most_in_a_cycle"]
 
 
 @contextmanager
@@ -65,3 +68,13 @@ def counted_functions(folder: str) -> Iterator[Counter[str]]:
         yield calls
     finally:
         sys.setprofile(None)
+
+
+async def most_in_a_cycle(background: Background, calls: Counter[str], name: str) -> int:
+    """Let all work of *background* end; return how often *name* was called in one cycle at most."""
+    most = 0
+    while background.is_busy:
+        before = calls[name]
+        await turns(1)
+        most = max(most, calls[name] - before)
+    return most

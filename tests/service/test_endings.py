@@ -16,8 +16,8 @@ from lamplighter.presence.machine import StateSource, TrackedUser
 from lamplighter.presence.state import Presence
 from tests.cluster.memory_log import Way
 from tests.routing.callbacks import Thinking, answering, turns
-from tests.routing.people import ALICE, ATTIC, BOB, CHARLIE, DORA, HALL, state
-from tests.service.counting import counted_calls, counted_functions
+from tests.routing.people import ALICE, ATTIC, BOB, CHARLIE, DORA, HALL, crowd, state
+from tests.service.counting import counted_calls, counted_functions, most_in_a_cycle
 from tests.service.nodes import Cluster, Node
 from tests.service.parts import PHONE, Parts
 
@@ -156,17 +156,12 @@ async def test_a_former_room(parts: Parts) -> None:
     assert parts.endings.of(ALICE) == {CHARLIE: ended}
 
 
-def many(count: int) -> list[UserId]:
-    """Return so many users."""
-    return [UserId(f"@u{number}:demo") for number in range(count)]
-
-
 async def test_many_users_at_once() -> None:
     """Where modules take back most users for a viewer, the entry is short, every node hides them
     all, whoever is seen by a room or sent by a module stays, and the ends of others are remembered.
     """
     cluster = Cluster(ALICE, BOB)
-    people = [BOB, CHARLIE, *many(2_000)]
+    people = [BOB, CHARLIE, *crowd(2_000)]
     cluster.store.save(
         [SavedPresence(TrackedUser(state(it), StateSource.MODULE), START) for it in people]
     )
@@ -185,7 +180,7 @@ async def test_many_users_at_once() -> None:
     told = await a.log.read(a.holder.lease, assumed, MessageId(""), timedelta(0))
     assert sum(len(it.payload) for it in told.records if isinstance(it, ToldToAll)) < 300
     for node in (a, b):
-        assert node.core.ends.of(ALICE, began) == {*many(2_000)}
+        assert node.core.ends.of(ALICE, began) == {*crowd(2_000)}
         assert node.core.ends.of(DORA, START) == {BOB}
         assert len(node.core.endings) < 10
     assert len(b.core.feed.open(ALICE).after(began)) == 2_000
@@ -225,7 +220,7 @@ async def test_the_work_of_a_leave() -> None:
     calls = []
     for members in (500, 5_000):
         parts = Parts()
-        parts.room(HALL, BOB, *(UserId(f"@u{number}:demo") for number in range(members)))
+        parts.room(HALL, BOB, *crowd(members))
         for member in list(parts.rooms.members(HALL)):
             parts.feed.open(member)
             parts.roster.changed(state(member), START)
@@ -243,7 +238,7 @@ async def test_all_leave_at_once() -> None:
     number of pairs, and no token passes the leaves before all were looked at.
     """
     parts = Parts()
-    people = many(300)
+    people = crowd(300)
     parts.room(HALL, *people)
     for member in people:
         parts.feed.open(member)
@@ -253,11 +248,7 @@ async def test_all_leave_at_once() -> None:
         parts.directory_events.memberships_changed([left(it) for it in people])
         assert calls["Planner.sees"] == 0
         assert parts.unsettled.told_until(people[0], parts.feed.position) < parts.feed.position
-        most = 0
-        while parts.background.is_busy:
-            looked_at = calls["Planner.sees"]
-            await turns(1)
-            most = max(most, calls["Planner.sees"] - looked_at)
+        most = await most_in_a_cycle(parts.background, calls, "Planner.sees")
     assert 300 * 299 <= calls["Planner.sees"] < 300 * 302
     assert most <= 10_300
     for member in people:

@@ -1,10 +1,8 @@
 """Joins and leaves, many of them at once."""
 
-from lamplighter.ids import UserId
 from lamplighter.ports import MembershipChange
-from tests.routing.callbacks import turns
-from tests.routing.people import HALL
-from tests.service.counting import counted_functions
+from tests.routing.people import HALL, crowd
+from tests.service.counting import counted_functions, most_in_a_cycle
 from tests.service.parts import Parts
 
 
@@ -13,7 +11,7 @@ async def test_many_join_at_once() -> None:
     one cycle of the event loop, and no token passes the joins before.
     """
     parts = Parts()
-    people = [UserId(f"@u{number}:demo") for number in range(120)]
+    people = crowd(120)
     for member in people:
         parts.feed.open(member)
         await parts.publish(member, "hello")
@@ -23,11 +21,7 @@ async def test_many_join_at_once() -> None:
             [MembershipChange(HALL, member, joined=True) for member in people]
         )
         assert parts.unsettled.told_until(people[0], parts.feed.position) < parts.feed.position
-        most = 0
-        while parts.background.is_busy:
-            told = calls["Outbox.put"]
-            await turns(1)
-            most = max(most, calls["Outbox.put"] - told)
+        most = await most_in_a_cycle(parts.background, calls, "Outbox.put")
     assert calls["Outbox.put"] == 120 * 119
     assert most <= 4_200
     for member in people:

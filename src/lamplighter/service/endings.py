@@ -89,10 +89,10 @@ class VisibilityEnds:
     ) -> None:
         """Note the end, at *since*, for each of *viewers* who may not see one of *users* any more.
 
-        A viewer may see the users whose states modules send, so the modules are asked, once for
-        all. A lost answer makes nobody visible, here as in GET status.
+        All of *users* were heard of. A viewer may see the users whose states modules send, so the
+        modules are asked, once for all. A lost answer makes nobody visible, here as in GET status.
         """
-        invisible = await self._invisible(viewers, self.roster.known_of(users))
+        invisible = await self._invisible(viewers, users)
         if invisible:
             routed = await self._routed(viewers, invisible)
             async with self._put_off:
@@ -109,7 +109,7 @@ class VisibilityEnds:
         users are by now. Returns once this node has noted it, or cannot tell the others: then none
         notes it before `say_again`.
         """
-        since = BEGINNING if is_stale else self.feed.position
+        since = None if is_stale else self.feed.position
         known = users if is_stale else self.roster.known_of(users).keys()
         invisible = await self._invisible({viewer}, known)
         if not invisible:
@@ -117,8 +117,7 @@ class VisibilityEnds:
         ended = invisible - (await self._routed({viewer}, invisible)).get(viewer, frozenset())
         if not ended:
             return
-        told = self._told(ended)
-        entry = VisibilityEnded(viewer, told, is_stale, None if is_stale else since)
+        entry = VisibilityEnded(viewer, self._told(ended), is_stale, since)
         noted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def lost(_error: ClusterUnavailable) -> None:

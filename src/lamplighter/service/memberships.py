@@ -111,8 +111,10 @@ class RoomVisibility:
             return
         self.servers.left(room_id, leavers)
         others = self.rooms.members(room_id).keys()
-        for leaver in leavers & self.feed.viewers.keys():
-            self._unsend(leaver, others | leavers)
+        if watching := leavers & self.feed.viewers.keys():
+            everybody = others | leavers
+            for leaver in watching:
+                self._unsend(leaver, everybody)
         known = set(filter(self.roster.knows, leavers))
         for member in others & self.feed.viewers.keys() if known else ():
             self._unsend(member, known)
